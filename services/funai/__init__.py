@@ -1,0 +1,1 @@
+"""Services of the deploy platform: Deploy, Runner, runtime-agent, gateway_sync."""
