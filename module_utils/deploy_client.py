@@ -218,6 +218,16 @@ class DeployClient:
                 raise DeployError(msg)
             pause.wait(JOB_POLL_SECONDS)
 
+    def is_stopped(self, app_id: str) -> bool:
+        """Return whether the app was stopped after its last job."""
+        try:
+            run = self._get(f"/deploy/apps/{quote(app_id, safe='')}")
+        except DeployError as exc:
+            if exc.code == NOT_FOUND:
+                return False
+            raise
+        return bool(run["lastJobStatus"] == "STOPPED")
+
     def stop_app(self, app_id: str, user_id: int) -> JSONObject:
         """Stop the app's container and keep its records; return the agent's part."""
         body = {"userId": user_id, "appId": app_id}
@@ -285,3 +295,26 @@ def describe_job(job: JSONObject) -> str:
     """Return the job's status with the reason or phase that explains it."""
     detail = job.get("errorMessage") or job.get("reason") or job.get("phase")
     return f"{job['status']} ({detail})" if detail else str(job["status"])
+
+
+def payload_of(params: JSONObject) -> JSONObject:
+    """Return the payload that a module's options describe; options left out are left out."""
+    named = {
+        "appId": params["app_id"],
+        "userId": params["user_id"],
+        "image": params["image"],
+        "containerPort": params["container_port"],
+    }
+    given = {key: value for key, value in named.items() if value is not None}
+    return {**params["payload"], **given}
+
+
+def succeeded(job: JSONObject) -> JSONObject:
+    """Return an ended job.
+
+    :raises DeployError: where it did not succeed; the text carries Deploy's reason
+    """
+    if job["status"] != "SUCCEEDED":
+        msg = f"job {job['id']} ended {describe_job(job)}"
+        raise DeployError(msg)
+    return job
