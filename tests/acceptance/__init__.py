@@ -1,0 +1,1 @@
+"""Acceptance of a running platform, whichever inventory names it."""
