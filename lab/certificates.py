@@ -72,9 +72,7 @@ def ensure_authority() -> None:
     pem = serialization.Encoding.PEM
     layout.write_private(
         CA_KEY,
-        key.private_bytes(
-            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     )
     layout.write_private(CA_CERTIFICATE, certificate.public_bytes(pem))
 

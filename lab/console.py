@@ -8,10 +8,10 @@ import time
 import typing as t
 from contextlib import contextmanager
 
-from lab.process import LabError
-
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from lab.process import LabError
 
 
 def say(text: str = "") -> None:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import engine, identity, layout
-from lab.layout import LabHost
 from lab.process import CommandError, LabError, run, succeeds, wait_until
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from lab.layout import LabHost
 
 _BOOT_SECONDS = 90
 _RESOLVER_FILES = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
@@ -204,5 +205,3 @@ def remove_all() -> list[str]:
             run(["docker", *remove, *names], timeout=180)
         removed += [f"{kind} {name}" for name in names]
     return removed
-
-

@@ -6,7 +6,9 @@ import hashlib
 import json
 import typing as t
 from dataclasses import dataclass, field
-from pathlib import Path
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
 
 _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"

@@ -16,6 +16,19 @@ LARGEST_MESSAGE_BYTES = 1 << 20
 #: RFC 6455 1.3
 _MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CLOSE, _PING, _PONG = 0x8, 0x9, 0xA
+#: Lengths that say "the length follows, in two bytes" and "in eight" (RFC 6455 5.2).
+_SHORT, _LONG = 126, 127
+_HEAD_BYTES = 2
+
+
+class _Source(t.Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class _Sink(t.Protocol):
+    def write(self, data: bytes, /) -> object: ...
+    def flush(self) -> None: ...
+
 
 PAGE = b"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Workspace demo</title></head>
@@ -59,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
-def echo(source: t.IO[bytes], sink: t.IO[bytes]) -> None:
+def echo(source: _Source, sink: _Sink) -> None:
     """Send every message back until the client closes (RFC 6455 5.2)."""
     while True:
         frame = read_frame(source)
@@ -76,15 +89,15 @@ def echo(source: t.IO[bytes], sink: t.IO[bytes]) -> None:
             return
 
 
-def read_frame(source: t.IO[bytes]) -> tuple[int, bytes] | None:
+def read_frame(source: _Source) -> tuple[int, bytes] | None:
     """Return a frame's first byte and unmasked payload; None at the end or when it is too large."""
-    head = source.read(2)
-    if len(head) < 2:
+    head = source.read(_HEAD_BYTES)
+    if len(head) < _HEAD_BYTES:
         return None
     length = head[1] & 0x7F
-    if length == 126:
+    if length == _SHORT:
         (length,) = struct.unpack(">H", source.read(2))
-    elif length == 127:
+    elif length == _LONG:
         (length,) = struct.unpack(">Q", source.read(8))
     if length > LARGEST_MESSAGE_BYTES:
         return None
@@ -96,11 +109,11 @@ def read_frame(source: t.IO[bytes]) -> tuple[int, bytes] | None:
 def render_frame(first: int, payload: bytes) -> bytes:
     """Return a server's frame, which is not masked."""
     length = len(payload)
-    if length < 126:
+    if length < _SHORT:
         return struct.pack(">BB", first, length) + payload
     if length < 1 << 16:
-        return struct.pack(">BBH", first, 126, length) + payload
-    return struct.pack(">BBQ", first, 127, length) + payload
+        return struct.pack(">BBH", first, _SHORT, length) + payload
+    return struct.pack(">BBQ", first, _LONG, length) + payload
 
 
 def main() -> int:

@@ -1,0 +1,197 @@
+"""``./dev test``: the layers of tests, from linters to benchmarks on the live lab."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import time
+import typing as t
+
+from lab import bring_up, engine, hosts, image, layout, provision, shell_environment, wheelhouse
+from lab.console import Progress, elapsed, failure_text, say
+from lab.process import LabError, follow
+from lab.tally import Tally, read_junit, summary
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_LINTERS = (
+    ("ruff", "format", "--check", "."),
+    ("ruff", "check", "."),
+    ("mypy",),
+    ("yamllint", "--strict", "."),
+    ("ansible-lint",),
+    ("shellcheck", "dev", ".ci/run"),
+)
+#: Limits of the second run and of ``up`` on a lab that is up; see docs/benchmarks.md.
+_SECOND_RUN_SECONDS = 90
+_UP_AGAIN_SECONDS = 120
+_BARE_RUN_SECONDS = 600
+_UP_SECONDS = 900
+
+
+def _tool_environment() -> dict[str, str]:
+    return {
+        **provision.environment(),
+        "PATH": f"{layout.BIN}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{layout.ROOT}:{layout.ROOT / 'services'}",
+    }
+
+
+def _lint(tally: Tally) -> None:
+    for argv in _LINTERS:
+        name = " ".join(argv[:2])
+        if shutil.which(argv[0], path=_tool_environment()["PATH"]) is None:
+            tally.skipped += 1
+            say(f"  {name}: skipped, {argv[0]} is not installed")
+            continue
+        started = time.monotonic()
+        log = layout.LOGS / f"lint-{argv[0]}-{len(argv)}.log"
+        code = follow(argv, log, env=_tool_environment(), cwd=layout.ROOT)
+        if code != 0:
+            say(log.read_text(errors="replace").rstrip())
+        verdict = "ok" if code == 0 else "FAILED"
+        say(f"  {name}: {verdict} ({elapsed(time.monotonic() - started)})")
+        tally.check(name, ok=code == 0, evidence=f"exit {code}, see {log}")
+
+
+def _pytest(tally: Tally, folder: str, extra: dict[str, str] | None = None) -> None:
+    report = layout.LOGS / f"junit-{tally.layer}.xml"
+    report.unlink(missing_ok=True)
+    argv = [str(layout.BIN / "pytest"), folder, f"--junitxml={report}"]
+    log = layout.LOGS / f"{tally.layer}.log"
+    code = follow(
+        argv,
+        log,
+        env={**_tool_environment(), **(extra or {})},
+        cwd=layout.ROOT,
+        on_line=say,
+    )
+    read_junit(tally, report, code)
+
+
+def _molecule(tally: Tally) -> None:
+    tag, _ = image.ensure_built()
+    hosts.ensure_network()
+    hosts.require_bridge()
+    wheelhouse.ensure_built()
+    for scenario in sorted(layout.ROOT.glob("roles/*/molecule/default/molecule.yml")):
+        role = scenario.parents[2]
+        log = layout.LOGS / f"molecule-{role.name}.log"
+        started = time.monotonic()
+        argv = [str(layout.BIN / "molecule"), "test"]
+        code = follow(
+            argv, log, env={**_tool_environment(), **_molecule_environment(tag)}, cwd=role
+        )
+        verdict = "ok" if code == 0 else "FAILED"
+        say(f"  molecule {role.name}: {verdict} ({elapsed(time.monotonic() - started)})")
+        tally.check(f"molecule {role.name}", ok=code == 0, evidence=f"see {log}")
+
+
+def _molecule_environment(tag: str) -> dict[str, str]:
+    return {
+        "MOLECULE_LAB_IMAGE": tag,
+        "MOLECULE_LAB_RUN_FLAGS": " ".join(engine.host_run_flags(engine.detect())),
+        "MOLECULE_LAB_NETWORK": layout.NETWORK,
+        # A scenario brings its own hosts.
+        "ANSIBLE_INVENTORY": "",
+        "ANSIBLE_CONFIG": "",
+    }
+
+
+def _fresh_lab(tally: Tally, *, keep_lab: bool) -> None:
+    """Time the way from nothing to a live app, then prove that a second time changes nothing."""
+    if not keep_lab:
+        if engine.answers():
+            hosts.remove_all()
+        provision.forget_converged()
+        _bare_check(tally)
+    first = Progress()
+    bring_up.up(first, runtimes=1, runners=1, converge=False)
+    if not keep_lab:
+        site = first.timings["site.yml"] + first.timings.get("forge", 0)
+        _limit(tally, "site.yml on bare hosts", site, _BARE_RUN_SECONDS)
+        _limit(tally, "up", sum(first.timings.values()), _UP_SECONDS)
+    started = time.monotonic()
+    second = provision.play(["site.yml"], "site-second")
+    changed = {host: count for host, count in second.changed.items() if count}
+    tally.check("second site.yml changes nothing", ok=not changed, evidence=str(changed))
+    _limit(tally, "second site.yml", time.monotonic() - started, _SECOND_RUN_SECONDS)
+    _dry_run(tally, "--check --diff on the live cluster")
+    again = Progress()
+    bring_up.up(again, runtimes=1, runners=1, converge=False)
+    _limit(tally, "up again", sum(again.timings.values()), _UP_AGAIN_SECONDS)
+
+
+def _bare_check(tally: Tally) -> None:
+    bring_up.boot(Progress(), 1, 1)
+    wheelhouse.ensure_built()
+    _dry_run(tally, "--check --diff on bare hosts")
+
+
+def _dry_run(tally: Tally, name: str) -> None:
+    started = time.monotonic()
+    try:
+        provision.play(["site.yml"], "site-check", "--check", "--diff")
+    except LabError as error:
+        tally.check(name, ok=False, evidence=failure_text(name, error))
+        return
+    say(f"  {name}: ok ({elapsed(time.monotonic() - started)})")
+    tally.check(name, ok=True)
+
+
+def _limit(tally: Tally, name: str, seconds: float, limit: float) -> None:
+    say(f"  {name}: {elapsed(seconds)} (limit {elapsed(limit)})")
+    tally.check(f"{name} within {elapsed(limit)}", ok=seconds <= limit, evidence=elapsed(seconds))
+
+
+def _on_live_lab(tally: Tally, folder: str, extra: dict[str, str]) -> None:
+    bring_up.up(Progress(), runtimes=1, runners=1, converge=False)
+    _pytest(tally, folder, {**shell_environment.variables(), **extra})
+
+
+def _layer_calls(*, quick: bool, keep_lab: bool) -> dict[str, Callable[[Tally], None]]:
+    rounds = {"FUNAI_BENCH_QUICK": "1"} if quick else {}
+    return {
+        "lint": _lint,
+        "unit": functools.partial(_pytest, folder="tests/unit"),
+        "integration": functools.partial(_pytest, folder="tests/integration"),
+        "molecule": _molecule,
+        "lab": functools.partial(_fresh_lab, keep_lab=keep_lab),
+        "acceptance": functools.partial(_on_live_lab, folder="tests/acceptance", extra={}),
+        "bench": functools.partial(_on_live_lab, folder="tests/bench", extra=rounds),
+    }
+
+
+LAYERS = tuple(_layer_calls(quick=False, keep_lab=False))
+
+
+def run_layers(names: Sequence[str], *, quick: bool, keep_lab: bool) -> int:
+    """Run the layers ``names``, or all; print the table; return the exit code."""
+    calls = _layer_calls(quick=quick, keep_lab=keep_lab)
+    layout.private_directory(layout.STATE)
+    layout.private_directory(layout.LOGS)
+    if set(names or LAYERS) & {"integration", "molecule"}:
+        engine.ensure_running()
+    started = time.monotonic()
+    tallies = [_run_layer(name, calls[name]) for name in names or LAYERS]
+    say()
+    for line in summary(tallies, time.monotonic() - started):
+        say(line)
+    return 0 if all(tally.ok for tally in tallies) else 1
+
+
+def _run_layer(name: str, call: Callable[[Tally], None]) -> Tally:
+    say(f"== {name}")
+    tally = Tally(name)
+    started = time.monotonic()
+    try:
+        call(tally)
+    except LabError as error:
+        text = failure_text(name, error)
+        say(text)
+        tally.failures.append(text.replace("\n", " "))
+    tally.seconds = time.monotonic() - started
+    say(f"== {name}: {'ok' if tally.ok else 'FAILED'} ({elapsed(tally.seconds)})")
+    return tally

@@ -1,0 +1,54 @@
+"""What ``./dev env`` prints: the lab's addresses and credentials for a shell."""
+
+from __future__ import annotations
+
+import shlex
+
+from lab import demo, health, identity, layout, provision
+from lab.certificates import CA_CERTIFICATE
+from lab.process import LabError
+
+_DATABASE = "db_funaistudio"
+_OBSERVER = "funai_observer"
+
+
+def variables() -> dict[str, str]:
+    """Return the variables by name; raise LabError where there is no lab yet."""
+    if not layout.SECRETS.is_dir():
+        message = "there is no lab yet: run ./dev up first"
+        raise LabError(message)
+    registry = layout.address_of("forge")
+    return {
+        "FUNAI_EDGE_URL": f"http://{layout.address_of('api')}",
+        "FUNAI_DEPLOY_URL": health.DEPLOY_URL,
+        "FUNAI_AGENT_URL": health.AGENT_URL,
+        "FUNAI_REGISTRY": registry,
+        "FUNAI_GIT_URL": f"https://{registry}/git",
+        "FUNAI_CA_FILE": str(CA_CERTIFICATE),
+        "FUNAI_DEPLOY_SECRET": identity.secret("deploy_secret"),
+        "FUNAI_ADMIN_TOKEN": identity.secret("admin_token"),
+        "FUNAI_NODE_TOKEN": identity.secret("node_token"),
+        "FUNAI_RUNTIME_TOKEN": identity.secret("runtime_token"),
+        "FUNAI_RUNNER_TOKEN": identity.secret("runner_token"),
+        "FUNAI_GATEWAY_TOKEN": identity.secret("gateway_token"),
+        "FUNAI_DB_HOST": layout.address_of("api"),
+        "FUNAI_DB_PORT": "3306",
+        "FUNAI_DB_NAME": _DATABASE,
+        "FUNAI_DB_USER": _OBSERVER,
+        "FUNAI_DB_PASSWORD": identity.secret("db_observer_password"),
+        "FUNAI_REGISTRY_PUSH_PASSWORD": identity.secret("registry_push_password"),
+        "FUNAI_REGISTRY_PULL_PASSWORD": identity.secret("registry_pull_password"),
+        "FUNAI_DEMO_IMAGE": demo.DEMO_IMAGE,
+        "FUNAI_SAMPLE_REPO": f"https://{registry}/git/sample.git",
+        "ANSIBLE_CONFIG": str(layout.ROOT / "ansible.cfg"),
+        "ANSIBLE_INVENTORY": provision.environment()["ANSIBLE_INVENTORY"],
+    }
+
+
+def exports() -> str:
+    """Return the variables as commands for ``eval``."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables().items()]
+    # A proxy of the shell must not get the lab's requests.
+    lines.append(f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{layout.SUBNET}"')
+    lines.append('export no_proxy="$NO_PROXY"')
+    return "\n".join(lines)

@@ -1,0 +1,70 @@
+"""Count tests over all layers."""
+
+from __future__ import annotations
+
+import typing as t
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
+
+from lab.console import elapsed
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@dataclass
+class Tally:
+    """What the checks of one layer came to."""
+
+    layer: str
+    passed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    #: What failed, each a line to read.
+    failures: list[str] = field(default_factory=list)
+
+    def check(self, name: str, *, ok: bool, evidence: str = "") -> None:
+        """Enter one check."""
+        if ok:
+            self.passed += 1
+        else:
+            self.failures.append(f"{name}: {evidence}" if evidence else name)
+
+    @property
+    def ok(self) -> bool:
+        """A layer in which nothing ran has proved nothing."""
+        return not self.failures and self.passed > 0
+
+
+def read_junit(tally: Tally, report: Path, exit_code: int) -> None:
+    """Enter pytest's report; an exit code that the report does not explain is a failure too."""
+    if report.exists():
+        for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - pytest wrote it
+            name = f"{case.get('classname', '')}::{case.get('name', '')}"
+            if case.find("failure") is not None or case.find("error") is not None:
+                tally.failures.append(name)
+            elif case.find("skipped") is not None:
+                tally.skipped += 1
+            else:
+                tally.passed += 1
+    if exit_code != 0 and not tally.failures:
+        meaning = {2: "was interrupted or could not start", 5: "ran no test"}
+        tally.failures.append(f"pytest {meaning.get(exit_code, 'failed')} (exit {exit_code})")
+
+
+def summary(tallies: Sequence[Tally], seconds: float) -> list[str]:
+    """Return the table of layers, and as the last line the sum."""
+    lines = [f"{'layer':<12} {'verdict':<8} {'passed':>6} {'failed':>6} {'skipped':>7}  time"]
+    for one in tallies:
+        verdict = "ok" if one.ok else "FAILED"
+        counts = f"{one.passed:>6} {len(one.failures):>6} {one.skipped:>7}"
+        lines.append(f"{one.layer:<12} {verdict:<8} {counts}  {elapsed(one.seconds)}")
+    for one in tallies:
+        lines += [f"  {one.layer}: {failure}" for failure in one.failures]
+        if not one.failures and not one.passed:
+            lines.append(f"  {one.layer}: nothing ran")
+    passed = sum(one.passed for one in tallies)
+    failed = sum(max(len(one.failures), int(not one.ok)) for one in tallies)
+    lines += [f"all layers took {elapsed(seconds)}", f"{passed} passed, {failed} failed"]
+    return lines
