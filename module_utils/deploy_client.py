@@ -170,10 +170,10 @@ class DeployClient:
             if not page["items"] or len(apps) >= int(page["total"]):
                 return sorted(apps)
 
-    def drain_node(self, source_id: int, target_id: int, limit: int) -> int:
-        """Move up to ``limit`` placements to another node; return how many were moved."""
-        body = {"sourceNodeId": source_id, "targetNodeId": target_id, "limit": limit}
-        return int(self._post("/admin/runtime-nodes/drain", body)["moved"])
+    def place_app(self, app_id: str, node_id: int) -> None:
+        """Place the app on the node; it runs there from its next deploy on."""
+        body = {"appId": app_id, "targetNodeId": node_id}
+        self._call("POST", "/admin/runtime-nodes/reassign", json.dumps(body))
 
     def create_job(self, job: JSONObject, key: str | None) -> JSONObject:
         """Create a job; with a key Deploy knows already it returns that key's job."""
