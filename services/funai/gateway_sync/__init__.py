@@ -1,0 +1,1 @@
+"""gateway_sync: keeps the edge's map equal to Deploy's route table."""

@@ -1,0 +1,133 @@
+"""Follows Deploy's table into the edge's map, and heals the map."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from funai.gateway.routes import InvalidRouteError
+from funai.gateway.runtime_socket import GatewayError
+from funai.gateway_sync.client import DeployUnreachableError
+from funai.gateway_sync.table import InvalidTableError, Table, describe_change, read_answer
+
+if TYPE_CHECKING:
+    import ipaddress
+    from collections.abc import Sequence
+
+    from funai.gateway.haproxy_map import HaproxyMap
+    from funai.gateway_sync.client import RouteClient
+    from funai.gateway_sync.store import TableStore
+
+_LOG = logging.getLogger(__name__)
+_RETRY_SECONDS = 1.0
+# So often the whole table is asked for, in case Deploy's version went back (a restored database).
+_POLLS_PER_FULL_READ = 20
+
+
+class Sync:
+    """Two loops over one table: ``follow`` changes it, ``heal`` compares the gateway with it."""
+
+    def __init__(
+        self,
+        client: RouteClient,
+        routes: HaproxyMap,
+        store: TableStore,
+        allowed: Sequence[ipaddress.IPv4Network] = (),
+    ) -> None:
+        self._client = client
+        self._routes = routes
+        self._store = store
+        self._allowed = tuple(allowed)
+        self._lock = threading.Lock()
+        self._known: Table | None = None
+        self._trouble: dict[str, str] = {}
+
+    def restore(self) -> None:
+        """Load the last known table, or adopt what the map file holds, before Deploy is asked."""
+        self._known = self._store.load() or Table(0, self._routes.saved())
+        _LOG.info("%d routes known at version %d", len(self._known.routes), self._known.version)
+        self.heal_once()
+
+    def follow(self, stop: threading.Event, wait_seconds: int) -> None:
+        """Ask Deploy for newer tables until told to stop."""
+        polls = 0
+        while not stop.is_set():
+            full = polls % _POLLS_PER_FULL_READ == 0
+            polls = polls + 1 if self.follow_once(wait_seconds, full=full) else 0
+            if polls == 0:
+                stop.wait(_RETRY_SECONDS)
+
+    def follow_once(self, wait_seconds: int, *, full: bool) -> bool:
+        """Ask once and take over what came; return whether Deploy answered as it should.
+
+        :param full: ask for the whole table, newer or not
+        """
+        known = self._table()
+        since, wait = (0, 0) if full else (known.version, wait_seconds)
+        try:
+            body = self._client.routes(since, wait)
+            reading = read_answer(body, known, self._allowed)
+        except (DeployUnreachableError, InvalidTableError) as error:
+            self._report("deploy", str(error))
+            return False
+        self._report("deploy", "")
+        if reading is not None:
+            self._report("routes", "; ".join(reading.complaints))
+            self._take_over(reading.table)
+        return True
+
+    def heal(self, stop: threading.Event, interval_seconds: float) -> None:
+        """Compare the gateway with the table every few seconds until told to stop."""
+        while not stop.wait(interval_seconds):
+            self.heal_once()
+
+    def heal_once(self) -> None:
+        """Make file and gateway be the table where they are not."""
+        with self._lock:
+            self._apply()
+
+    def _take_over(self, table: Table) -> None:
+        with self._lock:
+            known = self._table()
+            if table == known:
+                return
+            for line in describe_change(known.routes, table.routes):
+                _LOG.info("version %d: %s", table.version, line)
+            self._known = table
+            self._store.save(table)
+            self._apply()
+
+    def _apply(self) -> None:
+        wanted = self._table().routes
+        try:
+            saved, live = self._routes.saved(), self._routes.live()
+            if live != wanted and saved == wanted:
+                _LOG.warning("the gateway's map differs from the table, putting it right")
+            if not saved == live == wanted:
+                self._routes.replace(wanted)
+        except (GatewayError, InvalidRouteError, OSError) as error:
+            self._save_file_only(wanted)
+            self._report("gateway", str(error))
+        else:
+            self._report("gateway", "")
+
+    def _save_file_only(self, wanted: dict[str, str]) -> None:
+        """Put the file right: a gateway that is down reads it when it starts."""
+        try:
+            if self._routes.saved() != wanted:
+                self._routes.replace(wanted)
+        except (GatewayError, InvalidRouteError, OSError):
+            # The error that brought us here is reported by the caller.
+            return
+
+    def _table(self) -> Table:
+        return self._known or Table(0, {})
+
+    def _report(self, subject: str, error: str) -> None:
+        before = self._trouble.get(subject)
+        if error and error != before:
+            _LOG.warning("%s", error)
+        elif before and not error:
+            _LOG.info("%s works again", subject)
+        self._trouble[subject] = error

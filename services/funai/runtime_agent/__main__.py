@@ -1,0 +1,57 @@
+"""Run the agent: ``funai-runtime-agent``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from waitress import create_server
+
+from funai.runtime_agent.agent import Agent
+from funai.runtime_agent.app import create_app
+from funai.runtime_agent.config import ConfigError, Settings
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+# A deploy holds a thread until the app answers; the rest stay free for health and status.
+_THREADS = 16
+_LARGEST_BODY_BYTES = 64 * 1024
+
+
+def main() -> int:
+    """Serve until SIGTERM; return the exit status."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    try:
+        settings = Settings.from_env(os.environ)
+    except ConfigError as exc:
+        sys.stderr.write(f"funai-runtime-agent: {exc}\n")
+        return 2
+    agent = Agent(settings)
+    server = create_server(
+        create_app(settings, agent),
+        listen=settings.bind,
+        threads=_THREADS,
+        max_request_body_size=_LARGEST_BODY_BYTES,
+        ident="",
+        clear_untrusted_proxy_headers=True,
+    )
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        agent.stop()
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    agent.start()
+    server.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The agent's parts, joined: the one place that knows them all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from funai.gateway.haproxy_map import HaproxyMap
+from funai.gateway.runtime_socket import RuntimeSocket
+from funai.runtime_agent.apps.deployment import Deployment
+from funai.runtime_agent.apps.drain import Drains
+from funai.runtime_agent.apps.holds import Holds
+from funai.runtime_agent.apps.parts import Parts
+from funai.runtime_agent.apps.reconcile import Reconciler
+from funai.runtime_agent.apps.recovery import Recovery
+from funai.runtime_agent.apps.repository import AppRepository
+from funai.runtime_agent.apps.service import AppService
+from funai.runtime_agent.conditions import Conditions
+from funai.runtime_agent.database import Database
+from funai.runtime_agent.engine.client import EngineClient
+from funai.runtime_agent.engine.containers import Containers
+from funai.runtime_agent.engine.images import Images
+from funai.runtime_agent.gateway import Gateway
+from funai.runtime_agent.heartbeat import Heartbeat
+
+if TYPE_CHECKING:
+    from funai.runtime_agent.config import Settings
+
+_ENGINE_TIMEOUT_SECONDS = 30.0
+# Between two signs of life of a pull; a registry that hangs longer is as good as down.
+_REGISTRY_TIMEOUT_SECONDS = 20.0
+
+
+class Agent:
+    """Everything that one node's agent does, apart from HTTP."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.conditions = Conditions(time.time)
+        runtime = RuntimeSocket(settings.routes_socket)
+        routes = HaproxyMap(settings.routes_map, runtime, [settings.app_subnet])
+        engine = EngineClient(settings.engine_socket, _ENGINE_TIMEOUT_SECONDS)
+        self._parts = Parts(
+            apps=AppRepository(Database(settings.state_dir / "agent.db"), settings.app_subnet),
+            containers=Containers(
+                engine,
+                settings.app_network,
+                settings.app_subnet,
+                settings.limits,
+                settings.node_name,
+            ),
+            images=Images(
+                EngineClient(settings.engine_socket, _REGISTRY_TIMEOUT_SECONDS),
+                settings.registries_file,
+                settings.disk_reserve_bytes,
+            ),
+            gateway=Gateway(routes, settings.gateway_probe_url),
+            holds=Holds(),
+            node_name=settings.node_name,
+            gateway_base_url=settings.gateway_base_url,
+            stopping=threading.Event(),
+        )
+        drains = Drains(self._parts, settings.drain_seconds)
+        deployment = Deployment(self._parts, drains)
+        recovery = Recovery(self._parts, deployment, drains)
+        self._reconciler = Reconciler(self._parts, recovery, self.conditions)
+        self.apps = AppService(self._parts, deployment, fence_required=settings.fence_required)
+
+    def start(self) -> None:
+        """Start reconcile and heartbeat in the background."""
+        heartbeat = Heartbeat(self._settings, self._parts, self.conditions)
+        for name, target in (
+            ("reconcile", lambda: self._reconciler.run_forever(self._settings.reconcile_seconds)),
+            ("heartbeat", heartbeat.run_forever),
+        ):
+            threading.Thread(target=target, name=name, daemon=True).start()
+
+    def stop(self) -> None:
+        """Tell everything in the background, and deploys in progress, to end."""
+        self._parts.stopping.set()
+        self._parts.holds.cancel_all()

@@ -1,0 +1,67 @@
+"""Rebuilds the record of apps from the labels of running containers, where the record is lost."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from funai.runtime_agent.apps.model import App, AppState
+from funai.runtime_agent.engine import containers as labels
+
+if TYPE_CHECKING:
+    from funai.runtime_agent.apps.parts import Parts
+    from funai.runtime_agent.engine.containers import Container
+
+_LOG = logging.getLogger(__name__)
+
+
+def adopt(parts: Parts) -> None:
+    """Record every app that has a container of this node but no record.
+
+    Of several containers the one that the gateway routes to is the app's; without a route the one
+    with the highest fence. The fence is never lower than any label says.
+    """
+    known = {app.app_id: app for app in parts.apps.all()}
+    found: dict[str, list[App]] = {}
+    for name in parts.containers.of_this_node():
+        container = parts.containers.find(name)
+        app = _app_of(container) if container is not None else None
+        if app is not None:
+            found.setdefault(app.app_id, []).append(app)
+    routes = parts.gateway.saved()
+    for app_id, candidates in found.items():
+        highest = max(candidate.fence for candidate in candidates)
+        if app_id in known:
+            _keep_fence(parts, known[app_id], highest)
+            continue
+        routed = [app for app in candidates if app.route == routes.get(app_id)]
+        chosen = max(routed or candidates, key=lambda app: app.fence)
+        _LOG.warning("adopting %s as app %s from its labels", chosen.container_name, app_id)
+        parts.apps.save(replace(chosen, max_fence=highest, closed_fence=highest))
+
+
+def _keep_fence(parts: Parts, app: App, highest: int) -> None:
+    if highest > app.max_fence:
+        _LOG.warning("app %s: fence %d from labels, the record had less", app.app_id, highest)
+        parts.apps.save(replace(app, max_fence=highest))
+
+
+def _app_of(container: Container) -> App | None:
+    try:
+        return App(
+            app_id=container.labels[labels.APP],
+            user_id=container.labels.get(labels.USER, ""),
+            state=AppState.DEPLOYED if container.running else AppState.STOPPED,
+            fence=int(container.labels[labels.FENCE]),
+            job_id=container.labels.get(labels.JOB, ""),
+            container_name=container.name,
+            address=container.addresses[0],
+            port=int(container.labels[labels.PORT]),
+            image=container.labels.get(labels.IMAGE, container.image),
+            image_digest=container.labels.get(labels.IMAGE_DIGEST, ""),
+            image_id=container.image_id,
+        )
+    except (KeyError, ValueError, IndexError) as exc:
+        _LOG.warning("container %s has no usable labels: %r", container.name, exc)
+        return None

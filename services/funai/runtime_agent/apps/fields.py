@@ -1,0 +1,133 @@
+"""Reads request bodies: every complaint names the field and its rule."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from funai.gateway.routes import APP_ID, APP_ID_RULE
+from funai.runtime_agent.apps.model import DeployRequest, Target
+from funai.runtime_agent.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z")
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+# Grammar of github.com/distribution/reference, with a bounded length.
+_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
+_IMAGE = re.compile(
+    rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?\Z"
+)
+_LONGEST_IMAGE = 512
+_HIGHEST_FENCE = 2**53
+_LONGEST_READY_SECONDS = 600
+
+
+def read_target(body: object) -> Target:
+    """Return the app that a stop, delete or status request names.
+
+    :raises InvalidRequestError: naming the field and its rule
+    """
+    fields = _object(body)
+    return Target(app_id=_app_id(fields), user_id=_user_id(fields), fence=_fence(fields))
+
+
+def read_deploy(body: object, ready_seconds: float) -> DeployRequest:
+    """Return the state that a deploy request asks for.
+
+    :param ready_seconds: deadline where the request names none
+    :raises InvalidRequestError: naming the field and its rule
+    """
+    fields = _object(body)
+    app_id = _app_id(fields)
+    _check_base_path(fields, app_id)
+    ready = _integer(fields, "readySeconds", 1, _LONGEST_READY_SECONDS)
+    port = _integer(fields, "containerPort", 1, 65535)
+    return DeployRequest(
+        app_id=app_id,
+        user_id=_user_id(fields),
+        fence=_fence(fields),
+        image=_image(fields),
+        port=3000 if port is None else port,
+        job_id=_matching(fields, "jobId", _JOB_ID, "an id of at most 64 characters", ""),
+        ready_seconds=ready_seconds if ready is None else ready,
+    )
+
+
+def _object(body: object) -> Mapping[str, Any]:
+    if not isinstance(body, dict):
+        msg = "the body is not a JSON object"
+        raise InvalidRequestError(msg, {"field": "body"})
+    return body
+
+
+def _refuse(field: str, rule: str, value: object) -> NoReturn:
+    msg = f"{field} must be {rule}"
+    evidence = {"field": field, "rule": rule, "value": repr(value)[:120]}
+    raise InvalidRequestError(msg, evidence)
+
+
+def _text(fields: Mapping[str, Any], field: str, default: str | None) -> str:
+    value = fields.get(field)
+    if value is None:
+        if default is None:
+            _refuse(field, "given", value)
+        return default
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        _refuse(field, "a string", value)
+    return str(value)
+
+
+def _matching(
+    fields: Mapping[str, Any],
+    field: str,
+    pattern: re.Pattern[str],
+    rule: str,
+    default: str | None = None,
+) -> str:
+    value = _text(fields, field, default)
+    if value != default and not pattern.match(value):
+        _refuse(field, rule, value)
+    return value
+
+
+def _app_id(fields: Mapping[str, Any]) -> str:
+    return _matching(fields, "appId", APP_ID, APP_ID_RULE)
+
+
+def _user_id(fields: Mapping[str, Any]) -> str:
+    return _matching(fields, "userId", _USER_ID, "an id of letters, digits, - and _, at most 63")
+
+
+def _image(fields: Mapping[str, Any]) -> str:
+    image = _text(fields, "image", None).strip()
+    if len(image) > _LONGEST_IMAGE or not _IMAGE.match(image):
+        rule = f"an image reference [registry/]name[:tag][@sha256:...] up to {_LONGEST_IMAGE} long"
+        _refuse("image", rule, image)
+    return image
+
+
+def _check_base_path(fields: Mapping[str, Any], app_id: str) -> None:
+    value = _text(fields, "basePath", "").strip()
+    if value.rstrip("/") not in {"", f"/apps/{app_id}"} or value == "/":
+        _refuse("basePath", f"empty or /apps/{app_id}, the only path of this app", value)
+
+
+def _fence(fields: Mapping[str, Any]) -> int | None:
+    return _integer(fields, "fence", 0, _HIGHEST_FENCE)
+
+
+def _integer(fields: Mapping[str, Any], field: str, lowest: int, highest: int) -> int | None:
+    value = fields.get(field)
+    if value is None:
+        return None
+    rule = f"a whole number from {lowest} to {highest}"
+    text = str(value)
+    if isinstance(value, bool) or not re.match(r"[0-9]{1,16}\Z", text, re.ASCII):
+        _refuse(field, rule, value)
+    if not lowest <= int(text) <= highest:
+        _refuse(field, rule, value)
+    return int(text)

@@ -1,0 +1,105 @@
+"""Creates an app's container and waits until it answers."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from funai.runtime_agent.engine import containers as labels
+from funai.runtime_agent.engine.containers import ContainerSpec
+from funai.runtime_agent.errors import (
+    AgentError,
+    ContainerExitedError,
+    NeverReadyError,
+)
+from funai.runtime_agent.http_probe import Answer, get
+
+if TYPE_CHECKING:
+    from funai.runtime_agent.apps.holds import Hold
+    from funai.runtime_agent.apps.model import App, Operation
+    from funai.runtime_agent.engine.containers import Container, Containers
+
+_PROBE_SECONDS = 3.0
+_PAUSE_SECONDS = 0.05
+_LOOK_SECONDS = 0.25
+
+
+def container_spec(entry: Operation | App, start_reference: str) -> ContainerSpec:
+    """Return the container of a journal entry, or of an app that lost its container.
+
+    :param start_reference: image by digest, or by id
+    """
+    return ContainerSpec(
+        name=entry.container_name,
+        image=start_reference,
+        address=entry.address,
+        environment={"PORT": str(entry.port), "BASE_PATH": f"/apps/{entry.app_id}"},
+        labels={
+            labels.APP: entry.app_id,
+            labels.USER: entry.user_id,
+            labels.FENCE: str(entry.fence),
+            labels.JOB: entry.job_id,
+            labels.IMAGE: entry.image,
+            labels.IMAGE_DIGEST: entry.image_digest,
+            labels.PORT: str(entry.port),
+        },
+    )
+
+
+def wait_ready(containers: Containers, name: str, route: str, seconds: float, hold: Hold) -> Answer:
+    """Return the answer by which the container at ``ipv4:port`` showed that it is ready.
+
+    :raises ContainerExitedError: as soon as it ended, deadline or not
+    :raises NeverReadyError: at the deadline
+    :raises StaleFenceError: where the deploy was cancelled meanwhile
+    """
+    started = time.monotonic()
+    look_at = started
+    while True:
+        now = time.monotonic()
+        left = started + seconds - now
+        answer = get(f"http://{route}/", max(min(_PROBE_SECONDS, left), 0.2))
+        if answer.ready:
+            return answer
+        if now >= look_at:
+            _check_runs(containers, name, answer)
+            look_at = now + _LOOK_SECONDS
+        if left <= 0:
+            msg = f"{name} did not answer below 500 on port {route.partition(':')[2]}"
+            msg = f"{msg} within {seconds:g} s: {_describe(answer)}"
+            raise NeverReadyError(msg, _evidence(containers, name, answer))
+        hold.cancelled.wait(_PAUSE_SECONDS)
+        hold.check()
+
+
+def _check_runs(containers: Containers, name: str, answer: Answer) -> None:
+    container = containers.find(name)
+    if container is None:
+        msg = f"{name} disappeared before it answered"
+        raise ContainerExitedError(msg, answer.evidence())
+    if container.running and not container.restarting and not container.restart_count:
+        return
+    how = "was killed for want of memory" if container.oom_killed else "exited"
+    msg = f"{name} {how} before it answered{_exit_code(container)}"
+    raise ContainerExitedError(msg, _evidence(containers, name, answer, container))
+
+
+def _exit_code(container: Container) -> str:
+    return f" with status {container.exit_code}" if container.exit_code else ""
+
+
+def _describe(answer: Answer) -> str:
+    return f"status {answer.status}" if answer.status else answer.error
+
+
+def _evidence(
+    containers: Containers, name: str, answer: Answer, container: Container | None = None
+) -> dict[str, Any]:
+    evidence = answer.evidence()
+    if container is not None:
+        evidence |= {"exitCode": container.exit_code, "oomKilled": container.oom_killed}
+    try:
+        evidence["logs"] = containers.logs(name)
+    except AgentError as error:
+        evidence["logs"] = [f"(no logs: {error.detail})"]
+    return evidence

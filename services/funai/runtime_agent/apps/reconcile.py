@@ -1,0 +1,201 @@
+"""Compares what should be with what is, and acts on the difference.
+
+Desired: the agent's state file. Actual: containers, the map file, the gateway's own map. Neither
+Deploy nor its database takes part, so a node comes back from a reboot alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from funai.runtime_agent.apps.adoption import adopt
+from funai.runtime_agent.apps.launch import container_spec
+from funai.runtime_agent.apps.model import AFTER_SWITCH, BEFORE_SWITCH, App, AppState
+from funai.runtime_agent.engine.references import Reference
+from funai.runtime_agent.errors import (
+    AgentError,
+    BusyError,
+    EngineFailedError,
+    EngineUnavailableError,
+    RouteFailedError,
+)
+
+if TYPE_CHECKING:
+    from funai.runtime_agent.apps.parts import Parts
+    from funai.runtime_agent.apps.recovery import Recovery
+    from funai.runtime_agent.conditions import Conditions
+
+_LOG = logging.getLogger(__name__)
+_LONGEST_BACKOFF_SECONDS = 60.0
+_FIRST_BACKOFF_SECONDS = 5.0
+
+
+class Reconciler:
+    """Heals containers and routes."""
+
+    def __init__(self, parts: Parts, recovery: Recovery, conditions: Conditions) -> None:
+        self._parts = parts
+        self._recovery = recovery
+        self._conditions = conditions
+        #: Routes of unknown apps are only removed once the engine said what runs here.
+        self._engine_seen = False
+        self._backoff: dict[str, tuple[float, float]] = {}
+
+    def run_forever(self, interval_seconds: float) -> None:
+        """Reconcile now and every interval, until the process ends."""
+        while True:
+            self.run()
+            if self._parts.stopping.wait(interval_seconds):
+                return
+
+    def run(self) -> None:
+        """Reconcile once. Expected failures are reported as conditions, never raised."""
+        try:
+            self._containers()
+            self._conditions.report("engine")
+        except AgentError as error:
+            self._conditions.report("engine", _with_cause(error))
+        try:
+            self._routes()
+            self._conditions.report("gateway")
+        except AgentError as error:
+            self._conditions.report("gateway", error.detail)
+
+    def _containers(self) -> None:
+        self._parts.containers.ensure_network()
+        if not self._engine_seen:
+            adopt(self._parts)
+            self._engine_seen = True
+        self._recovery.run()
+        for app in self._parts.apps.all():
+            if self._parts.stopping.is_set():
+                return
+            self._heal_one(app)
+        self._remove_orphans()
+
+    def _heal_one(self, app: App) -> None:
+        not_before, _ = self._backoff.get(app.app_id, (0.0, 0.0))
+        if time.monotonic() < not_before:
+            return
+        name = f"app {app.app_id}"
+        try:
+            with self._parts.holds.take_briefly(app.app_id):
+                self._heal(self._parts.apps.get(app.app_id))
+        except BusyError:
+            return
+        except EngineUnavailableError:
+            raise
+        except AgentError as error:
+            _, delay = self._backoff.get(app.app_id, (0.0, _FIRST_BACKOFF_SECONDS / 2))
+            delay = min(delay * 2, _LONGEST_BACKOFF_SECONDS)
+            self._backoff[app.app_id] = (time.monotonic() + delay, delay)
+            self._conditions.report(name, error.detail)
+            return
+        if self._backoff.pop(app.app_id, None):
+            self._conditions.report(name)
+            self._conditions.forget(name)
+
+    def _heal(self, app: App) -> None:
+        if app.state is AppState.STOPPED and app.container_name:
+            container = self._parts.containers.find(app.container_name)
+            if container is not None and (container.running or container.restarting):
+                _LOG.warning("app %s is stopped, stopping its container", app.app_id)
+                self._parts.containers.stop(app.container_name)
+        if app.state is not AppState.DEPLOYED:
+            return
+        container = self._parts.containers.find(app.container_name)
+        if container is None:
+            _LOG.warning("container %s is gone, creating it again", app.container_name)
+            self._create(app)
+        elif app.address not in container.addresses:
+            _LOG.warning("container %s lost its address, creating it again", app.container_name)
+            self._create_again(app)
+        elif not container.running and not container.restarting:
+            _LOG.warning("container %s does not run, starting it", app.container_name)
+            try:
+                self._parts.containers.start(app.container_name)
+            except EngineFailedError as error:
+                # As when its network was made anew: the container can never start again.
+                _LOG.warning("%s; creating it again", error.detail)
+                self._create_again(app)
+
+    def _create_again(self, app: App) -> None:
+        self._parts.containers.remove(app.container_name)
+        self._create(app)
+
+    def _create(self, app: App) -> None:
+        images = self._parts.images
+        if images.local(app.image_id):
+            start_reference = app.image_id
+        else:
+            start_reference = Reference.parse(app.image).at(app.image_digest).by_digest
+            start_reference = images.resolve(start_reference).start_reference
+        self._parts.containers.create(container_spec(app, start_reference))
+
+    def _remove_orphans(self) -> None:
+        """Remove containers of ours that no record wants: a crash left them.
+
+        The list is read before the records, and a record is written before its container is
+        made: a container in the list without a record is nobody's.
+        """
+        listed = self._parts.containers.of_this_node()
+        wanted = self._wanted()
+        for name in listed:
+            container = self._parts.containers.find(name) if name not in wanted else None
+            if container is None or not container.managed:
+                continue
+            try:
+                with self._parts.holds.take_briefly(container.labels.get("io.funai.app", name)):
+                    if name not in self._wanted():
+                        _LOG.warning("removing %s: no record wants it", name)
+                        self._parts.containers.remove(name)
+            except BusyError:
+                continue
+
+    def _wanted(self) -> set[str]:
+        kept = (AppState.DEPLOYED, AppState.STOPPED)
+        wanted = {app.container_name for app in self._parts.apps.all() if app.state in kept}
+        for operation in self._parts.apps.open_operations((*BEFORE_SWITCH, *AFTER_SWITCH)):
+            wanted.add(operation.container_name)
+            wanted |= {name for name, _ in operation.replaced}
+        return wanted
+
+    def _routes(self) -> None:
+        desired = {app.app_id: app.route for app in self._parts.apps.all()}
+        saved = self._parts.gateway.saved()
+        unavailable: RouteFailedError | None = None
+        try:
+            live = self._parts.gateway.live()
+        except RouteFailedError as error:
+            # The file is put right all the same: a gateway that starts reads it.
+            unavailable, live = error, saved
+        for app_id in sorted({*desired, *saved, *live}):
+            if saved.get(app_id) == live.get(app_id) == desired.get(app_id):
+                continue
+            if app_id in desired or self._engine_seen:
+                unavailable = self._restore_route(app_id) or unavailable
+        if unavailable:
+            raise unavailable
+
+    def _restore_route(self, app_id: str) -> RouteFailedError | None:
+        try:
+            with self._parts.holds.take_briefly(app_id):
+                route = self._parts.apps.get(app_id).route
+                if route:
+                    _LOG.warning("restoring the route of %s to %s", app_id, route)
+                    self._parts.gateway.set(app_id, route)
+                else:
+                    _LOG.warning("removing the route of %s: it is not deployed here", app_id)
+                    self._parts.gateway.delete(app_id)
+        except BusyError:
+            return None
+        except RouteFailedError as error:
+            return error
+        return None
+
+
+def _with_cause(error: AgentError) -> str:
+    cause = error.evidence.get("error")
+    return f"{error.detail} ({cause})" if cause else error.detail

@@ -1,0 +1,70 @@
+"""Finishes or undoes deploys that a crash left in the journal."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from funai.runtime_agent.apps.launch import wait_ready
+from funai.runtime_agent.apps.model import AFTER_SWITCH, BEFORE_SWITCH, Operation, Phase
+from funai.runtime_agent.errors import (
+    BusyError,
+    ContainerExitedError,
+    NeverReadyError,
+    RouteFailedError,
+    StaleFenceError,
+)
+
+if TYPE_CHECKING:
+    from funai.runtime_agent.apps.deployment import Deployment
+    from funai.runtime_agent.apps.drain import Drains
+    from funai.runtime_agent.apps.holds import Hold
+    from funai.runtime_agent.apps.parts import Parts
+    from funai.runtime_agent.http_probe import Answer
+
+_LOG = logging.getLogger(__name__)
+_READY_SECONDS = 3.0
+
+
+class Recovery:
+    """Works through open journal entries that nobody holds."""
+
+    def __init__(self, parts: Parts, deployment: Deployment, drains: Drains) -> None:
+        self._parts = parts
+        self._deployment = deployment
+        self._drains = drains
+
+    def run(self) -> None:
+        """Bring every open entry forward; one that cannot be is tried again next time.
+
+        :raises EngineUnavailableError: where the engine cannot be reached
+        """
+        for operation in self._parts.apps.open_operations(AFTER_SWITCH):
+            self._drains.begin(operation)
+        for operation in self._parts.apps.open_operations(BEFORE_SWITCH):
+            try:
+                with self._parts.holds.take_briefly(operation.app_id) as hold:
+                    self._recover(operation.id, hold)
+            except (BusyError, RouteFailedError):
+                continue
+
+    def _recover(self, entry: int, hold: Hold) -> None:
+        # Read again under the hold: its owner may have ended it meanwhile.
+        for operation in self._parts.apps.open_operations(BEFORE_SWITCH):
+            if operation.id != entry:
+                continue
+            try:
+                direct = self._check_worth(operation, hold)
+            except (ContainerExitedError, NeverReadyError, StaleFenceError) as error:
+                self._deployment.undo(operation, error.detail)
+            else:
+                self._deployment.finish(operation, direct, hold)
+
+    def _check_worth(self, operation: Operation, hold: Hold) -> Answer:
+        """Return the answer of a container that may still be switched to, else raise."""
+        name = operation.container_name
+        if operation.phase is not Phase.HEALTHY:
+            msg = f"the agent went down when {name} was {operation.phase}"
+            raise NeverReadyError(msg)
+        self._parts.apps.get(operation.app_id).admit(operation.fence)
+        return wait_ready(self._parts.containers, name, operation.route, _READY_SECONDS, hold)

@@ -1,0 +1,174 @@
+"""Use cases on apps: deploy, stop, delete, status."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from funai.runtime_agent.apps.model import AppState
+from funai.runtime_agent.apps.retention import prune_images
+from funai.runtime_agent.errors import InvalidRequestError, RouteFailedError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from funai.runtime_agent.apps.deployment import Deployment
+    from funai.runtime_agent.apps.holds import Hold
+    from funai.runtime_agent.apps.model import App, DeployRequest, Target
+    from funai.runtime_agent.apps.parts import Parts
+    from funai.runtime_agent.engine.containers import Container
+
+_LOG = logging.getLogger(__name__)
+# A cancelled deploy gives up within one probe and one removal.
+_CANCEL_WAIT_SECONDS = 20.0
+_RECONCILE_WAIT_SECONDS = 15.0
+
+
+class AppService:
+    """What callers may ask of a node's apps.
+
+    :param fence_required: refuse deploys without a fence
+    """
+
+    def __init__(self, parts: Parts, deployment: Deployment, *, fence_required: bool) -> None:
+        self._parts = parts
+        self._deployment = deployment
+        self._fence_required = fence_required
+
+    def deploy(self, request: DeployRequest) -> dict[str, Any]:
+        """Make the app run the image, or answer again what a repeated request did.
+
+        :raises StaleFenceError: where a newer claim was here
+        :raises BusyError: where the same app is being deployed by a request that is not older
+        :raises AgentError: what went wrong; the old container is untouched then
+        """
+        fence = request.fence
+        if fence is None and self._fence_required:
+            msg = "fence must be given"
+            raise InvalidRequestError(msg, {"field": "fence", "rule": "given"})
+        before = self._parts.apps.get(request.app_id)
+        app = self._parts.apps.raise_fence(request.app_id, fence)
+        newer = fence is not None and fence > before.max_fence
+        with self._parts.holds.take(
+            request.app_id,
+            f"deploy of {request.image}",
+            wait_seconds=_CANCEL_WAIT_SECONDS if newer else _RECONCILE_WAIT_SECONDS,
+            cancel=newer,
+        ) as hold:
+            app = self._parts.apps.get(request.app_id)
+            app.admit(fence)
+            return app.replay(request) or self._deployment.run(request, hold)
+
+    def stop(self, target: Target) -> dict[str, Any]:
+        """Take the app's route and stop its containers; they are kept for the next deploy.
+
+        :raises StaleFenceError: where a newer claim was here
+        """
+        self._parts.apps.raise_fence(target.app_id, target.fence)
+        with self._take(target, "stop"):
+            app = self._decide(target, AppState.STOPPED)
+            route = self._remove_route(target)
+            stopped = [container.name for container in self._present(app, target)]
+            for name in stopped:
+                self._parts.containers.stop(name)
+        _LOG.info("stopped %s: %s", target.app_id, stopped)
+        return {
+            "appId": target.app_id,
+            "status": "STOPPED",
+            "exists": bool(stopped),
+            "containers": stopped,
+            "route": route,
+        }
+
+    def delete(self, target: Target) -> dict[str, Any]:
+        """Remove the app's route, containers and images.
+
+        :raises StaleFenceError: where a newer claim was here
+        """
+        self._parts.apps.raise_fence(target.app_id, target.fence)
+        with self._take(target, "delete"):
+            app = self._decide(target, AppState.DELETED)
+            route = self._remove_route(target)
+            removed = [container.name for container in self._present(app, target)]
+            for name in removed:
+                self._parts.containers.stop(name)
+                self._parts.containers.remove(name)
+            images = prune_images(self._parts, target.app_id)
+        _LOG.info("deleted %s: containers %s, images %s", target.app_id, removed, images)
+        return {
+            "appId": target.app_id,
+            "status": "DELETED",
+            "images": images,
+            "containers": removed,
+            "route": route,
+        }
+
+    def status(self, target: Target) -> dict[str, Any]:
+        """Return what is there now, from the engine and the gateway, not from the record."""
+        app = self._parts.apps.get(target.app_id)
+        container = self._main_container(app, target)
+        try:
+            routed: bool | None = target.app_id in self._parts.gateway.live()
+        except RouteFailedError:
+            routed = None
+        return {
+            "appId": target.app_id,
+            "containerName": container.name if container else app.container_name,
+            "exists": container is not None,
+            "running": bool(container and container.running and not container.restarting),
+            "restarting": bool(container and container.restarting),
+            "exitCode": container.exit_code if container and not container.running else None,
+            "image": app.image or (container.image if container else ""),
+            "imageDigest": app.image_digest,
+            "port": app.port,
+            "state": app.state,
+            "fence": app.fence,
+            "highestFence": app.max_fence,
+            "routed": routed,
+            "busy": self._parts.holds.busy(target.app_id),
+        }
+
+    def _take(self, target: Target, what: str) -> AbstractContextManager[Hold]:
+        return self._parts.holds.take(
+            target.app_id, what, wait_seconds=_CANCEL_WAIT_SECONDS, cancel=True
+        )
+
+    def _decide(self, target: Target, state: AppState) -> App:
+        """Record the new desired state first: what fails after it, reconcile finishes."""
+        app = self._parts.apps.get(target.app_id)
+        app.admit(target.fence)
+        if app.state is AppState.DELETED and state is AppState.STOPPED:
+            state = AppState.DELETED
+        decided = replace(
+            app, user_id=app.user_id or target.user_id, state=state, closed_fence=app.max_fence
+        )
+        self._parts.apps.save(decided)
+        return app
+
+    def _remove_route(self, target: Target) -> str:
+        try:
+            self._parts.gateway.delete(target.app_id)
+        except RouteFailedError as error:
+            _LOG.warning("%s", error.detail)
+            return f"leaves with the next reconcile: {error.detail}"
+        return "removed"
+
+    def _main_container(self, app: App, target: Target) -> Container | None:
+        if app.container_name:
+            own = self._parts.containers.find(app.container_name)
+            if own is not None:
+                return own
+        return next(iter(self._present(app, target)), None)
+
+    def _present(self, app: App, target: Target) -> list[Container]:
+        """Return every container of the app: ours by label, an earlier agent's by exact name."""
+        containers = self._parts.containers
+        names = [*containers.of_app(app.app_id), *target.legacy_names]
+        found = [containers.find(name) for name in dict.fromkeys(names)]
+        return [
+            container
+            for container in found
+            if container is not None
+            and (not container.managed or container.labels.get("io.funai.app") == app.app_id)
+        ]

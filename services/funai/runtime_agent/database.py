@@ -1,0 +1,118 @@
+"""The agent's SQLite file: schema and transactions."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS app (
+    app_id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL,
+    -- the highest fence that any request carried
+    max_fence INTEGER NOT NULL DEFAULT 0,
+    -- deploys up to this fence are over: they were done, or the app was stopped after them
+    closed_fence INTEGER NOT NULL DEFAULT 0,
+    -- the fence of what runs
+    fence INTEGER NOT NULL DEFAULT 0,
+    job_id TEXT NOT NULL DEFAULT '',
+    container_name TEXT NOT NULL DEFAULT '',
+    address TEXT NOT NULL DEFAULT '',
+    port INTEGER NOT NULL DEFAULT 0,
+    image TEXT NOT NULL DEFAULT '',
+    image_digest TEXT NOT NULL DEFAULT '',
+    image_id TEXT NOT NULL DEFAULT '',
+    previous_image_id TEXT NOT NULL DEFAULT '',
+    answer TEXT NOT NULL DEFAULT '{}'
+);
+CREATE TABLE IF NOT EXISTS operation (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    app_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    job_id TEXT NOT NULL,
+    fence INTEGER NOT NULL,
+    phase TEXT NOT NULL,
+    container_name TEXT NOT NULL,
+    address TEXT NOT NULL,
+    port INTEGER NOT NULL,
+    image TEXT NOT NULL,
+    image_digest TEXT NOT NULL,
+    image_id TEXT NOT NULL,
+    -- JSON list of [container name, address] that the new container replaces
+    replaced TEXT NOT NULL DEFAULT '[]',
+    reason TEXT NOT NULL DEFAULT '',
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS operation_open ON operation (phase, app_id);
+CREATE TABLE IF NOT EXISTS image (
+    app_id TEXT NOT NULL,
+    image_id TEXT NOT NULL,
+    image_digest TEXT NOT NULL,
+    -- 1 where the agent pulled it: only those may be removed
+    pulled INTEGER NOT NULL,
+    PRIMARY KEY (app_id, image_id)
+);
+CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+
+class Database:
+    """Opens one connection per transaction, so that threads share nothing but the file.
+
+    :param path: file; a damaged one is set aside, because the labels of the running containers
+        hold enough to go on
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as exc:
+            if isinstance(exc, sqlite3.OperationalError) and "locked" in str(exc):
+                raise
+            aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+            _LOG.exception("state file %s is damaged, set aside as %s", path, aside)
+            for suffix in ("-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            path.rename(aside)
+            self._prepare()
+
+    def _prepare(self) -> None:
+        connection = self._connect()
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                msg = "quick_check failed"
+                raise sqlite3.DatabaseError(msg)
+            connection.executescript(_SCHEMA)
+        finally:
+            connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        # WAL with NORMAL may lose the last commits on power loss; a lost fence is not acceptable.
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection that holds the write lock; commit at the end, else roll back."""
+        connection = self._connect()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+        finally:
+            connection.close()

@@ -1,0 +1,1 @@
+"""The container engine of the node: containers, their network, images and registries."""

@@ -1,0 +1,218 @@
+"""Images: from a reference to something on this node that can be started."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from docker.errors import APIError, NotFound
+
+from funai.runtime_agent.engine.references import Reference
+from funai.runtime_agent.errors import (
+    AgentError,
+    DiskFullError,
+    EngineUnavailableError,
+    ImageNotFoundError,
+    RegistryDeniedError,
+    RegistryUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from funai.runtime_agent.engine.client import EngineClient
+
+_T = TypeVar("_T")
+_LOG = logging.getLogger(__name__)
+_ATTEMPTS = 2
+_DENIED_SIGNS = ("unauthorized", "no basic auth", "denied", "forbidden")
+_NOT_FOUND_SIGNS = ("manifest unknown", "not found", "name unknown")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image on this node."""
+
+    #: ``sha256:...`` of the registry's manifest; the image id where no registry knows it.
+    digest: str
+    image_id: str
+    #: What a container is created from.
+    start_reference: str
+    #: Whether the agent fetched it just now.
+    pulled: bool
+    #: Why the registry was not asked in the end, empty where it was.
+    note: str = ""
+
+
+class Images:
+    """Brings images to this node, by digest.
+
+    :param client: connection with the timeout that a silent registry may take
+    :param registries_file: JSON ``{"host[:port]": {"username", "password"}}``; read for each use,
+        so that a changed password needs no restart
+    :param reserve_bytes: no pull with less free space than this on the engine's disk
+    """
+
+    def __init__(
+        self, client: EngineClient, registries_file: Path | None, reserve_bytes: int
+    ) -> None:
+        self._client = client
+        self._registries_file = registries_file
+        self._reserve_bytes = reserve_bytes
+
+    def resolve(self, text: str) -> Image:
+        """Return the image that a reference means now, pulled where the node lacks it.
+
+        A registry that is down is no reason to refuse an image that is here: it is used, and the
+        note says so.
+
+        :raises ImageNotFoundError: where the registry has none
+        :raises RegistryUnavailableError: where it does not answer and the image is not here
+        :raises RegistryDeniedError: where it refuses the node's credentials
+        """
+        reference = Reference.parse(text)
+        if reference.digest:
+            return self._local(reference.by_digest) or self._pull(reference, reference.digest)
+        try:
+            digest = self._ask_registry(reference)
+        except RegistryUnavailableError as error:
+            local = self._local(reference.by_tag, note=error.detail)
+            if local is None:
+                raise
+            _LOG.warning("image %s is used as it is on this node: %s", text, error.detail)
+            return local
+        pinned = reference.at(digest)
+        return self._local(pinned.by_digest) or self._pull(pinned, digest)
+
+    def local(self, start_reference: str) -> bool:
+        """Return whether the node has the image."""
+        return self._local(start_reference) is not None
+
+    def remove(self, reference: str) -> bool:
+        """Remove an image that no container uses; return whether it is gone."""
+        try:
+            with self._client.request(f"remove image {reference}") as engine:
+                engine.remove_image(reference, force=False)
+        except NotFound:
+            return True
+        except EngineUnavailableError:
+            raise
+        except AgentError as error:
+            _LOG.info("image kept: %s", error.detail)
+            return False
+        return True
+
+    def disk(self) -> tuple[int, int]:
+        """Return (free, total) bytes of the file system that holds the engine's data."""
+        with self._client.request("read the engine's data folder") as engine:
+            root = str(engine.info()["DockerRootDir"])
+        while not os.path.exists(root):  # noqa: PTH110 - an engine elsewhere: its nearest parent
+            root = os.path.dirname(root)  # noqa: PTH120
+        figures = os.statvfs(root)
+        return figures.f_bavail * figures.f_frsize, figures.f_blocks * figures.f_frsize
+
+    def _local(self, reference: str, note: str = "") -> Image | None:
+        with self._client.request(f"inspect image {reference}") as engine:
+            try:
+                found = engine.inspect_image(reference)  # type: ignore[no-untyped-call]
+            except NotFound:
+                return None
+        image_id = str(found["Id"])
+        name = Reference.parse(reference).name if not reference.startswith("sha256:") else ""
+        for known in found.get("RepoDigests") or []:
+            if known.startswith(f"{name}@"):
+                digest = known.partition("@")[2]
+                return Image(digest, image_id, known, pulled=False, note=note)
+        return Image(image_id, image_id, image_id, pulled=False, note=note)
+
+    def _ask_registry(self, reference: Reference) -> str:
+        what = f"resolve {reference.by_tag}"
+
+        def ask() -> str:
+            with self._client.request(what) as engine:
+                answer = engine.inspect_distribution(  # type: ignore[no-untyped-call]
+                    reference.by_tag, auth_config=self._credentials(reference.registry)
+                )
+            return str(answer["Descriptor"]["digest"])
+
+        return _persist(what, ask)
+
+    def _pull(self, reference: Reference, digest: str) -> Image:
+        free, total = self.disk()
+        if free < self._reserve_bytes:
+            msg = (
+                f"the node has {free >> 20} MiB free, {self._reserve_bytes >> 20} MiB are reserved"
+            )
+            raise DiskFullError(msg, {"diskFreeBytes": free, "diskTotalBytes": total})
+        what = f"pull {reference.by_digest}"
+        _persist(what, lambda: self._fetch(what, reference, digest))
+        image = self._local(reference.by_digest)
+        if image is None:
+            msg = f"{reference.by_digest} is not on the node after its pull"
+            raise ImageNotFoundError(msg)
+        if reference.tag:
+            # Keeps the image readable in lists, and safe from a prune of untagged images.
+            with self._client.request(f"tag {reference.by_tag}") as engine:
+                engine.tag(image.image_id, reference.name, reference.tag)
+        return Image(digest, image.image_id, image.start_reference, pulled=True)
+
+    def _fetch(self, what: str, reference: Reference, digest: str) -> None:
+        with self._client.request(what) as engine:
+            messages = engine.pull(
+                reference.name,
+                tag=digest,
+                auth_config=self._credentials(reference.registry),
+                stream=True,
+                decode=True,
+            )
+            for message in messages:
+                if "error" in message:
+                    raise APIError(str(message["error"]), explanation=str(message["error"]))
+
+    def _credentials(self, registry: str) -> dict[str, str]:
+        if self._registries_file is None or not self._registries_file.exists():
+            return {}
+        known: dict[str, Any] = json.loads(self._registries_file.read_text("utf-8"))
+        entry = known.get(registry)
+        if not isinstance(entry, dict):
+            return {}
+        return {"username": str(entry["username"]), "password": str(entry["password"])}
+
+
+def _persist(what: str, action: Callable[[], _T]) -> _T:
+    """Do it, and again where the registry did not answer: a single lost packet is no outage."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return action()
+        except (AgentError, NotFound) as exc:
+            error = _registry_error(what, exc)
+            if attempt == _ATTEMPTS or not isinstance(error, RegistryUnavailableError):
+                raise error from exc
+    raise AssertionError  # pragma: no cover - the loop returns or raises
+
+
+def _registry_error(what: str, exc: AgentError | NotFound) -> AgentError:
+    """Return the error that the engine's words about a registry mean.
+
+    The engine passes most registry failures on as a 500 with text; there is nothing else to read.
+    """
+    if isinstance(exc, NotFound):
+        words = str(exc.explanation)
+        return ImageNotFoundError(f"could not {what}: {words}", {"registry": words})
+    if isinstance(exc, DiskFullError):
+        return exc
+    words = str(exc.evidence.get("engine") or exc.evidence.get("error") or exc.detail)
+    if isinstance(exc, EngineUnavailableError) and "read timed out" not in words.lower():
+        return exc
+    lowered = words.lower()
+    evidence = {"registry": words}
+    meaning: type[AgentError] = RegistryUnavailableError
+    if any(sign in lowered for sign in _DENIED_SIGNS):
+        meaning = RegistryDeniedError
+    elif any(sign in lowered for sign in _NOT_FOUND_SIGNS):
+        meaning = ImageNotFoundError
+    return meaning(f"could not {what}: {words}", evidence)
