@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Never
 
 import pytest
 
@@ -26,7 +25,7 @@ def test_durations_are_readable() -> None:
     assert elapsed(245) == "4 min 05 s"
 
 
-def test_failed_step_is_the_one_that_is_named(capsys: pytest.CaptureFixture[str]) -> Never:
+def test_failed_step_is_the_one_that_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress()
     with progress.step("engine") as step:
         step.result = "uses the running engine"
