@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -88,6 +89,8 @@ class Platform:
     flows: tuple[Flow, ...]
     settings: dict[str, Any] = field(repr=False)
     is_lab: bool
+    #: Ansible's connection variables by host name.
+    connections: dict[str, dict[str, Any]] = field(repr=False)
 
     def address(self, group: str) -> str:
         """Return the address of the group's first host."""
@@ -102,6 +105,20 @@ class Platform:
     def edge_url(self) -> str:
         """Root of the public entry."""
         return f"http://{self.address('api')}"
+
+    def ssh_command(self, name: str) -> list[str]:
+        """Return the command that opens a shell on the host as Ansible would."""
+        values = self.connections[name]
+        options = ["-o", "BatchMode=yes"]
+        if key := values["ansible_ssh_private_key_file"]:
+            options += ["-i", key]
+        if port := values["ansible_port"]:
+            options += ["-p", str(port)]
+        for extra in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
+            options += shlex.split(values[extra] or "")
+        user = values["ansible_user"]
+        address = values["ansible_host"] or name
+        return ["ssh", *options, f"{user}@{address}" if user else address]
 
     def credential(self, name: str) -> str:
         """Return a credential; never put it into an assert message.
@@ -153,6 +170,9 @@ def load_platform() -> Platform:
         flows=tuple(_read_flow(row) for row in first["communication_flows"] or ()),
         settings=first,
         is_lab=is_lab,
+        connections={
+            name: {key: row[key] for key in _CONNECTION} for name, row in resolved.items()
+        },
     )
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks of a running platform; each measures ours beside a reference in the same run."""

@@ -1,0 +1,25 @@
+"""Every benchmark as a test, for ``./dev test bench``; FUNAI_BENCH_QUICK=1 runs fewer rounds."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.bench import deploy_latency, redeploy_under_load, resident_memory
+
+QUICK = os.environ.get("FUNAI_BENCH_QUICK") == "1"
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(
+    ("bench", "rounds", "quick_rounds"),
+    [
+        pytest.param(resident_memory, 5, 1, id="resident memory"),
+        pytest.param(deploy_latency, 30, 5, id="deploy latency"),
+        pytest.param(redeploy_under_load, 20, 3, id="redeploy under load"),
+    ],
+)
+def test_targets_are_met(bench: object, rounds: int, quick_rounds: int) -> None:
+    main = getattr(bench, "main")  # noqa: B009 -- each of these modules has one
+    assert main(["--rounds", str(quick_rounds if QUICK else rounds)]) == 0
