@@ -60,6 +60,11 @@ venv:
   returned: success
   type: str
   sample: /opt/funai-deploy/venv
+installed:
+  description: Whether an environment is in use after the run. False in check mode on a bare host.
+  returned: success
+  type: bool
+  sample: true
 archive_sha256:
   description: Digest of the installed archive; null in check mode while it is not on the host.
   returned: success
@@ -269,6 +274,7 @@ def converge(params: dict[str, t.Any], run: Run, *, check_mode: bool) -> dict[st
     return {
         "changed": changed,
         "venv": str(venv),
+        "installed": read_stamp(venv) is not None,
         "archive_sha256": wanted.archive_sha256 if wanted else None,
         "diff": {
             "before": asdict(current) if current else {},

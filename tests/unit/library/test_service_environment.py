@@ -60,6 +60,7 @@ def test_first_installation_builds_and_switches(home: Path, tmp_path: Path) -> N
     result = service_environment.converge(options(home, archive), tools, check_mode=False)
 
     assert result["changed"]
+    assert result["installed"]
     assert (home / "venv").is_symlink()
     assert len(tools.runs) == 4
     lock = next(argv for argv in tools.runs if "--require-hashes" in argv)
@@ -135,6 +136,7 @@ def test_check_mode_predicts_and_writes_nothing(home: Path, tmp_path: Path) -> N
 
     assert predicted["changed"]
     assert bare["changed"]
+    assert not bare["installed"]
     assert bare["archive_sha256"] is None
     assert tools.runs == []
     assert list(home.iterdir()) == []
