@@ -1,0 +1,208 @@
+"""One attempt at one claimed job: start its child, watch it under the lease, report."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from funai.runner.errors import ExecutionError
+from funai.runner.heartbeat import LeaseKeeper
+from funai.runner.job_log import JobLog
+from funai.runner.model import ABANDONED, FAILED, ClaimedJob, Outcome, error_text
+from funai.runner.steps.progress import read_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from funai.runner.client import DeployClient
+    from funai.runner.config import Settings
+    from funai.runner.execution import Child, Execution
+    from funai.runner.journal import Journal, Reachability
+    from funai.runner.lease import Clock, Lease
+    from funai.runner.report import Reporter
+    from funai.runner.workspace import JobFolder, StateDir
+
+#: Between SIGTERM and SIGKILL, and then until the execution itself is restarted.
+TERM_SECONDS = 2.0
+KILL_SECONDS = 5.0
+#: On top of the deadlines of all steps, for Ansible's own part and the best-effort heartbeats.
+EXTRA_SECONDS = 60.0
+#: A host that was suspended must notice on waking up, whatever it was waiting for.
+LONGEST_SLEEP_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all attempts of a runner share."""
+
+    settings: Settings
+    state: StateDir
+    execution: Execution
+    journal: Journal
+    reachability: Reachability
+    reporter: Reporter
+    new_client: Callable[[], DeployClient]
+    clock: Clock
+
+
+class Attempt:
+    """Runs in a thread of its own, from the claim to Deploy's acknowledgement."""
+
+    def __init__(self, job: ClaimedJob, lease: Lease, around: Surroundings) -> None:
+        self.job = job
+        self._lease = lease
+        self._around = around
+        self._wake = threading.Event()
+        self._stopping = False
+        settings = around.settings
+        self._ends_at = around.clock() + (
+            settings.deploy_timeout_seconds + settings.verify_timeout_seconds + EXTRA_SECONDS
+        )
+
+    def stop(self) -> None:
+        """Kill the child and leave the job to its lease: the runner has to go."""
+        self._stopping = True
+        self._wake.set()
+
+    def run(self) -> None:
+        """Do the whole attempt. What goes wrong is in the journal, never an exception."""
+        client, heartbeats = self._around.new_client(), self._around.new_client()
+        keeper = LeaseKeeper(
+            self.job,
+            self._lease,
+            heartbeats,
+            self._around.reachability,
+            self._around.clock,
+            self._wake.set,
+        )
+        try:
+            with keeper:
+                self._run(client)
+        finally:
+            client.close()
+
+    def _run(self, client: DeployClient) -> None:
+        folder = self._around.state.folder(self.job.job_id, self.job.fence)
+        try:
+            folder.create(self._job_file())
+            outcome, why = self._execute(folder)
+        except (ExecutionError, OSError) as exc:
+            outcome, why = None, f"no child could be started: {exc}"
+        self._log_deploy_calls(folder)
+        if outcome is None:
+            folder.remove()
+            self._write("left_to_lease", why=why)
+        elif self._around.reporter.deliver(client, outcome):
+            folder.remove()
+        self._around.state.prune_logs()
+
+    def _execute(self, folder: JobFolder) -> tuple[Outcome | None, str]:
+        """Run the child; return the outcome to report, or None and why there is none."""
+        settings = self._around.settings
+        log = JobLog(folder.log, settings.log_bytes, (settings.token, settings.runtime_token))
+        read_end, write_end = os.pipe()
+        follower = threading.Thread(target=log.follow, args=(read_end,), daemon=True)
+        follower.start()
+        child = self._around.execution.start(folder, write_end, self._wake.set)
+        why = self._watch(child)
+        if why:
+            self._end(child, why)
+        follower.join(timeout=TERM_SECONDS)
+        if self._lease.loss:
+            return None, self._lease.loss
+        if self._stopping and why:
+            return None, why
+        return self._outcome(folder, child, why)
+
+    def _watch(self, child: Child) -> str:
+        """Wait for the child's end; return why it must be ended before, or nothing."""
+        while True:
+            self._wake.clear()
+            if child.returncode is not None:
+                return ""
+            why = self._lease.loss or self._overdue()
+            if why:
+                return why
+            self._wake.wait(min(self._lease.seconds_to_abandon(), LONGEST_SLEEP_SECONDS))
+
+    def _overdue(self) -> str:
+        if self._stopping:
+            return "the runner is stopping"
+        if self._around.clock() >= self._ends_at:
+            return "the job took longer than all its steps together may"
+        return ""
+
+    def _end(self, child: Child, why: str) -> None:
+        self._write("killing", why=why, pid=child.pid)
+        child.signal(signal.SIGTERM)
+        if child.wait(TERM_SECONDS):
+            return
+        child.signal(signal.SIGKILL)
+        if not child.wait(KILL_SECONDS):
+            self._around.execution.restart()
+
+    def _outcome(self, folder: JobFolder, child: Child, why: str) -> tuple[Outcome | None, str]:
+        """Decide what is reported once the child has ended and the lease is still held."""
+        outcome = folder.read_outcome()
+        if outcome is not None and outcome.status == ABANDONED:
+            return None, outcome.error_message
+        if outcome is not None:
+            return outcome, ""
+        if why:
+            return self._failed("JOB_OVERDUE", f"The runner ended the job: {why}.", folder), ""
+        if child.returncode is None or child.returncode < 0:
+            # Killed from outside, as by the kernel short of memory: another attempt may do.
+            return None, f"the child was ended by signal {-(child.returncode or 0)}"
+        sentence = (
+            f"The playbook ended with status {child.returncode} and left no outcome. It is the"
+            " runner's installation that needs a look, not the app; the log's end follows."
+        )
+        return self._failed("RUNNER_BROKEN", sentence, folder), ""
+
+    def _failed(self, reason: str, sentence: str, folder: JobFolder) -> Outcome:
+        return Outcome(
+            job_id=self.job.job_id,
+            fence=self.job.fence,
+            status=FAILED,
+            reason=reason,
+            error_message=error_text(sentence, folder.log_tail()),
+        )
+
+    def _job_file(self) -> dict[str, Any]:
+        settings, record = self._around.settings, self.job.record
+        kept = ("type", "payload", "runtimeNode", "deployUrl")
+        return {
+            **{name: record.get(name) for name in kept},
+            "jobId": self.job.job_id,
+            "fence": self.job.fence,
+            "attempt": self.job.attempt,
+            "leaseSeconds": self.job.lease_seconds,
+            "runnerId": settings.runner_id,
+            "deployBaseUrl": settings.deploy_url,
+            "supervised": True,
+            "limits": {
+                "deploySeconds": settings.deploy_timeout_seconds,
+                "readySeconds": settings.ready_seconds,
+                "verifySeconds": settings.verify_timeout_seconds,
+            },
+        }
+
+    def _log_deploy_calls(self, folder: JobFolder) -> None:
+        for step in read_steps(folder.job_file):
+            if step.answer:
+                self._write(
+                    "deploy_called",
+                    agentBaseUrl=self.job.agent_base_url,
+                    answer=step.answer,
+                    calls=step.calls,
+                    seconds=step.seconds,
+                )
+
+    def _write(self, event: str, **fields: object) -> None:
+        job = self.job
+        self._around.journal.write(
+            event, jobId=job.job_id, appId=job.app_id, fence=job.fence, **fields
+        )

@@ -1,0 +1,115 @@
+"""Speaks to Deploy: claim, heartbeat, report. The only HTTP of the runner's supervisor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import requests
+
+from funai.runner.errors import DeployUnreachableError
+
+CONNECT_SECONDS = 3.0
+#: A heartbeat or report that takes longer is tried again.
+ANSWER_SECONDS = 5.0
+#: What Deploy may take on top of the wait it was asked for.
+CLAIM_EXTRA_SECONDS = 10.0
+
+OK = 200
+NOT_FOUND = 404
+CONFLICT = 409
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Deploy's envelope. ``code`` decides, not the HTTP status."""
+
+    code: int
+    message: str
+    data: Any
+
+
+class DeployClient:
+    """A connection to Deploy in the name of one runner. Not for use by two threads at once."""
+
+    def __init__(self, base_url: str, token: str, runner_id: str) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._runner_id = runner_id
+        self._session = requests.Session()
+        # Proxies and .netrc of the environment are for the outside world, not for Deploy.
+        self._session.trust_env = False
+        if token:
+            self._session.headers["X-Runner-Token"] = token
+
+    def claim(self, *, lease_seconds: int, wait_seconds: int, capacity: int) -> Answer:
+        """Ask for a job and wait up to ``wait_seconds`` for one; ``data`` is None without."""
+        body = {"leaseSeconds": lease_seconds, "waitSeconds": wait_seconds, "capacity": capacity}
+        return self._post("/deploy/jobs/claim", body, wait_seconds + CLAIM_EXTRA_SECONDS)
+
+    def heartbeat(
+        self,
+        job_id: str,
+        *,
+        fence: int,
+        extend_seconds: float,
+        phase: str = "",
+        timeout: float = ANSWER_SECONDS,
+    ) -> Answer:
+        """Extend the lease; code 409 says that it is no longer ours or that the job ended."""
+        body: dict[str, Any] = {"fence": fence, "extendSeconds": max(1, int(extend_seconds))}
+        if phase:
+            body["phase"] = phase
+        return self._post(f"/deploy/jobs/{job_id}/heartbeat", body, timeout)
+
+    def report(self, job_id: str, body: dict[str, Any]) -> Answer:
+        """Give the final word on a job; safe to repeat."""
+        return self._post(f"/deploy/jobs/{job_id}/report", body, ANSWER_SECONDS)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    def _post(self, path: str, body: dict[str, Any], timeout: float) -> Answer:
+        try:
+            response = self._session.post(
+                self._base_url + path,
+                json={"runnerId": self._runner_id, **body},
+                timeout=(min(CONNECT_SECONDS, timeout), timeout),
+                allow_redirects=False,
+            )
+            envelope = response.json()
+        except requests.RequestException as exc:
+            msg = f"POST {path}: {_cause(exc)}"
+            raise DeployUnreachableError(msg) from exc
+        if not isinstance(envelope, dict) or not isinstance(envelope.get("code"), int):
+            msg = f"POST {path}: HTTP {response.status_code} without the envelope of Deploy"
+            raise DeployUnreachableError(msg)
+        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            msg = f"POST {path}: HTTP {response.status_code}: {envelope.get('message')}"
+            raise DeployUnreachableError(msg)
+        return Answer(envelope["code"], str(envelope.get("message", "")), envelope.get("data"))
+
+
+def _cause(exc: requests.RequestException) -> str:
+    """Name the cause without urllib3's nest of objects."""
+    if isinstance(exc, requests.ReadTimeout):
+        return "no answer in time"
+    if isinstance(exc, requests.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(exc, requests.JSONDecodeError):
+        return "the answer is not JSON"
+    if isinstance(exc, requests.ConnectionError):
+        return f"connection failed ({_root(exc)})"
+    return type(exc).__name__
+
+
+def _root(exc: BaseException) -> str:
+    """Return the innermost operating-system error, as 'Connection refused'."""
+    seen: BaseException | None = exc
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.strerror:
+            return seen.strerror
+        reason = getattr(seen.args[0], "reason", None) if seen.args else None
+        seen = reason if isinstance(reason, BaseException) else seen.__context__
+    return type(exc).__name__

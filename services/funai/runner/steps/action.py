@@ -1,0 +1,134 @@
+"""Makes a step an Ansible task: reads the job's file, keeps the deadline, notes begin and end."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from funai.runner.confinement import die_with_parent
+from funai.runner.lease import boot_clock
+from funai.runner.steps.progress import StepRecord, begin_steps, note_step
+from funai.runner.steps.step import Deadline, StepContext, StepError, StepResult, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: A step stops by itself at its deadline. One that does not, as when an app sends a byte a
+#: second, is interrupted this much later.
+GRACE_SECONDS = 3.0
+
+
+class StepAction(ActionBase):
+    """An action plugin with no remote part. Subclasses say which step and how long it may take."""
+
+    phase: str
+    #: Name of the limit in the job's file, and its value where the file has none.
+    limit: tuple[str, float]
+    is_first = False
+
+    def step(self, context: StepContext, deadline: Deadline) -> StepResult:
+        """Do the step."""
+        raise NotImplementedError
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Do the step and note what came of it; a failure is the task's message."""
+        _stay_with_parent()
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        context = _context(self._task.args)
+        if self.is_first:
+            begin_steps(context.job_file)
+        note_step(context.job_file, StepRecord(self.phase))
+        record = self._record(context)
+        note_step(context.job_file, record)
+        seconds = record.seconds
+        if record.reason:
+            return {**result, "failed": True, "msg": record.message, "reason": record.reason}
+        return {**result, "changed": bool(record.answer), "phase": self.phase, "seconds": seconds}
+
+    def _record(self, context: StepContext) -> StepRecord:
+        began_at = context.clock()
+        seconds = context.limit(*self.limit)
+        reason, message, said = "", "", StepResult()
+        try:
+            with _interrupt_after(seconds + GRACE_SECONDS, self.phase):
+                said = self.step(context, Deadline(seconds, context.clock))
+        except StepError as exc:
+            reason, message = exc.reason, exc.text
+            said = StepResult({}, getattr(exc, "answer", ""), getattr(exc, "calls", 0))
+        return StepRecord(
+            phase=self.phase,
+            ended=True,
+            seconds=round(context.clock() - began_at, 3),
+            reason=reason,
+            message=message,
+            answer=said.answer,
+            calls=said.calls,
+            result=said.result,
+        )
+
+
+class _interrupt_after:  # noqa: N801 - reads as the statement that it is
+    """``with _interrupt_after(seconds, phase)``: raise StepError in the block when time is up."""
+
+    def __init__(self, seconds: float, phase: str) -> None:
+        self._seconds = seconds
+        self._phase = phase
+
+    def __enter__(self) -> None:
+        signal.signal(signal.SIGALRM, self._interrupt)
+        signal.setitimer(signal.ITIMER_REAL, self._seconds)
+
+    def __exit__(self, *_exc: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _interrupt(self, _number: int, _frame: object) -> NoReturn:
+        sentence = f"The step {self._phase} did not end within {self._seconds:.0f} s. Deploy again."
+        raise StepError(reason="STEP_OVERDUE", sentence=sentence)
+
+
+def _context(args: dict[str, Any]) -> StepContext:
+    job_file = Path(str(args.get("job_file", "")))
+    try:
+        record = json.loads(job_file.read_bytes())
+    except (OSError, ValueError) as exc:
+        msg = f"The job's file {job_file} cannot be read: {shorten(exc)}"
+        raise AnsibleActionFail(msg) from exc
+    if not isinstance(record, dict):
+        msg = f"The job's file {job_file} is not a JSON object"
+        raise AnsibleActionFail(msg)
+    return StepContext(job_file, record, boot_clock, time.sleep, _secret_reader(record))
+
+
+def _secret_reader(record: dict[str, Any]) -> Callable[[str], str]:
+    """Read a secret from the file that a variable names; a job file may name the agent's too."""
+
+    def read(name: str) -> str:
+        path = os.environ.get(name, "")
+        if not path and name == "RUNNER_RUNTIME_TOKEN_FILE":
+            path = str(record.get("agentTokenFile") or "")
+        try:
+            return Path(path).read_text().strip() if path else ""
+        except OSError as exc:
+            sentence = f"The file that {name} names cannot be read: {exc.strerror}."
+            raise StepError(reason="TOKEN_MISSING", sentence=sentence) from exc
+
+    return read
+
+
+def _stay_with_parent() -> None:
+    """End when the playbook's process does. Ansible gives each task a session of its own, so a
+    signal to the job's process group does not reach it.
+    """  # noqa: D205 - one thought
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        die_with_parent(parent.pid)

@@ -1,0 +1,140 @@
+"""A runner process beside a stub Deploy and a stub node."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from tests.integration.runner.stubs import StubDeploy, StubNode, StubServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[3]
+BUNDLE = ROOT / "playbooks" / "jobs"
+RUNNER_TOKEN = "canary-runner-token-0123456789"
+RUNTIME_TOKEN = "canary-runtime-token-0123456789"
+
+
+@dataclass
+class RunnerProcess:
+    """``funai-runner`` as a process of its own."""
+
+    state_dir: Path
+    log: Path
+    process: subprocess.Popen[bytes]
+    seen: list[psutil.Process] = field(default_factory=list)
+
+    def lines(self, event: str) -> list[str]:
+        return [x for x in self.log.read_text().splitlines() if x.startswith(f"event={event} ")]
+
+    def family(self) -> list[psutil.Process]:
+        """All descendants, noted so that a test can ask later whether they are gone."""
+        self.seen = psutil.Process(self.process.pid).children(recursive=True)
+        return self.seen
+
+    def orphans(self, seconds: float = 5) -> list[psutil.Process]:
+        """Those of the last ``family`` that still live after a while."""
+        _, alive = psutil.wait_procs(self.seen, timeout=seconds)
+        return [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+class Lab:
+    """The stubs, and runners that talk to them."""
+
+    def __init__(self, tmp_path: Path, deploy: StubDeploy, node: StubNode) -> None:
+        self.tmp_path = tmp_path
+        self.deploy = deploy
+        self.node = node
+        self.deploy_url = ""
+        self.node_url = ""
+        self.runners: list[RunnerProcess] = []
+
+    def runner(self, name: str = "runner-1", **settings: object) -> RunnerProcess:
+        """Start a runner; a second one of a name continues with the first one's state."""
+        state_dir = self.tmp_path / name
+        env = {
+            "PATH": os.environ["PATH"],
+            "RUNNER_ID": name,
+            "RUNNER_DEPLOY_URL": self.deploy_url,
+            "RUNNER_TOKEN": RUNNER_TOKEN,
+            "RUNNER_RUNTIME_TOKEN": RUNTIME_TOKEN,
+            "RUNNER_STATE_DIR": str(state_dir),
+            "RUNNER_BUNDLE_DIR": str(BUNDLE),
+            "RUNNER_LEASE_SECONDS": "30",
+            "RUNNER_WAIT_SECONDS": "1",
+            "RUNNER_DEPLOY_TIMEOUT_SECONDS": "30",
+            "RUNNER_VERIFY_TIMEOUT_SECONDS": "3",
+            **{key: str(value) for key, value in settings.items()},
+        }
+        log = self.tmp_path / f"{name}-{len(self.runners)}.log"
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "funai.runner"],
+                env=env,
+                stdout=stream,
+                stderr=stream,
+                cwd=self.tmp_path,
+            )
+        runner = RunnerProcess(state_dir, log, process)
+        self.runners.append(runner)
+        return runner
+
+    def job(self, job_id: str, *, fence: int = 1, **payload: object) -> dict[str, Any]:
+        """Render a job as a claim's answer carries it."""
+        fields = {"appId": "app-1", "userId": "7", "image": "registry.test/demo:1", **payload}
+        node = {
+            "id": {"value": 1},
+            "name": "runtime-01",
+            "agentBaseUrl": self.node_url,
+            "gatewayBaseUrl": self.node_url,
+        }
+        return {
+            "id": job_id,
+            "type": "BUILD_AND_DEPLOY",
+            "status": "RUNNING",
+            "fence": fence,
+            "attempt": 1,
+            "payload": fields,
+            "runtimeNode": node,
+            "deployUrl": f"{self.node_url}/apps/{fields['appId']}/",
+        }
+
+    def report_of(self, job_id: str, seconds: float = 30) -> dict[str, Any]:
+        """Wait for the report on a job."""
+        found = self.deploy.wait_for(lambda: self.deploy.reported(job_id) is not None, seconds)
+        logs = "\n".join(runner.log.read_text() for runner in self.runners)
+        assert found, f"no report on {job_id}; the runners said:\n{logs}"
+        report = self.deploy.reported(job_id)
+        assert report is not None
+        return report
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    deploy, node = StubDeploy(), StubNode()
+    lab = Lab(tmp_path, deploy, node)
+    with StubServer(deploy.reply) as deploy_server, StubServer(node.reply) as node_server:
+        lab.deploy_url, lab.node_url = deploy_server.url, node_server.url
+        try:
+            yield lab
+        finally:
+            for runner in lab.runners:
+                if runner.process.poll() is None:
+                    runner.process.send_signal(signal.SIGCONT)
+                runner.stop(signal.SIGKILL)
+            node.release.set()
+            deploy.closed.set()

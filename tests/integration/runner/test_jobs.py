@@ -1,0 +1,183 @@
+"""Jobs from claim to report, with a runner process between a stub Deploy and a stub node."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.integration.runner.conftest import RUNTIME_TOKEN
+
+if TYPE_CHECKING:
+    from tests.integration.runner.conftest import Lab
+
+IDLE_MEMORY_BYTES = 120 * 1024 * 1024
+
+
+@pytest.mark.parametrize("execution", ["forked", "cold"])
+def test_job_with_an_image_succeeds(lab: Lab, execution: str) -> None:
+    runner = lab.runner(RUNNER_EXECUTION=execution)
+
+    lab.deploy.add(lab.job("job-1", fence=4, containerPort=8080))
+    report = lab.report_of("job-1")
+
+    assert report["status"] == "SUCCEEDED"
+    assert report["fence"] == 4
+    assert report["result"]["containerName"] == "rt-app-1-4"
+    assert [p["phase"] for p in report["result"]["phases"]] == ["VALIDATE", "DEPLOY", "VERIFY"]
+    assert lab.deploy.phases("job-1") == ["VALIDATE", "DEPLOY", "VERIFY", "REPORT"]
+    assert lab.node.tokens == [RUNTIME_TOKEN]
+    assert lab.node.deploys == [
+        {
+            "userId": "7",
+            "appId": "app-1",
+            "image": "registry.test/demo:1",
+            "containerPort": 8080,
+            "basePath": "/apps/app-1",
+            "jobId": "job-1",
+            "fence": 4,
+            "readySeconds": 25,
+        }
+    ]
+    assert runner.stop() == 0
+    assert len(runner.lines("claimed")) == 1
+    assert f"agentBaseUrl={lab.node_url}" in runner.lines("claimed")[0]
+    assert "200 DEPLOYED rt-app-1-4" in runner.lines("deploy_called")[0]
+    assert "status=SUCCEEDED" in runner.lines("reported")[0]
+    assert list((runner.state_dir / "jobs").iterdir()) == []
+    assert (runner.state_dir / "logs" / "job-1.4.log").read_text().count('"status": "ok"') == 4
+
+
+def test_forked_and_cold_give_the_same_outcome(lab: Lab) -> None:
+    reports = {}
+
+    for execution in ("forked", "cold"):
+        # No waiting claim: the first runner's last one must not take a job of the second.
+        runner = lab.runner(execution, RUNNER_EXECUTION=execution, RUNNER_WAIT_SECONDS=0)
+        for number, payload in enumerate(({}, {"image": ""}, {"containerPort": "x"})):
+            lab.deploy.add(lab.job(f"{execution}-{number}", **payload))
+        reports[execution] = [lab.report_of(f"{execution}-{n}") for n in range(3)]
+        runner.stop()
+
+    for report in (*reports["forked"], *reports["cold"]):
+        for phase in report["result"]["phases"]:
+            del phase["seconds"]
+    assert reports["forked"] == [{**r, "runnerId": "forked"} for r in reports["cold"]]
+
+
+def test_job_without_an_image_fails_and_says_what_to_send(lab: Lab) -> None:
+    lab.runner()
+
+    lab.deploy.add(lab.job("job-1", image=None, repoUrl="https://git.test/app.git"))
+    report = lab.report_of("job-1")
+
+    assert report["status"] == "FAILED"
+    assert "payload.image" in report["errorMessage"]
+    assert lab.node.deploys == []
+
+
+def test_stale_fence_fails_the_job_at_once(lab: Lab) -> None:
+    lab.node.agent = lambda _body: (409, {"detail": "fence 9 was seen", "reason": "STALE_FENCE"})
+    lab.runner()
+
+    lab.deploy.add(lab.job("job-1", fence=8))
+    report = lab.report_of("job-1")
+
+    assert report["status"] == "FAILED"
+    assert report["reason"] == "STALE_FENCE"
+    assert len(lab.node.deploys) == 1
+
+
+def test_busy_and_unavailable_agents_are_asked_again(lab: Lab) -> None:
+    answers = [None, (503, {"detail": "x", "reason": "ENGINE_UNAVAILABLE"}), (409, {"detail": "y"})]
+    original = lab.node.agent
+    lab.node.agent = lambda body: answers.pop(0) if answers else original(body)
+    lab.runner()
+
+    lab.deploy.add(lab.job("job-1"))
+    report = lab.report_of("job-1")
+
+    assert report["status"] == "SUCCEEDED"
+    assert len(lab.node.deploys) == 4
+
+
+def test_agents_evidence_reaches_the_report(lab: Lab) -> None:
+    evidence = {"exitCode": 3, "log": ["starting", "\x1b[31mboom\x1b[0m"]}
+    detail = {"detail": "the container exited", "reason": "CONTAINER_EXITED", "evidence": evidence}
+    lab.node.agent = lambda _body: (500, detail)
+    lab.runner()
+
+    lab.deploy.add(lab.job("job-1"))
+    report = lab.report_of("job-1")
+
+    assert report["reason"] == "CONTAINER_EXITED"
+    assert report["errorMessage"].endswith("starting\nboom")
+    assert len(report["errorMessage"]) <= 1000
+
+
+def test_app_that_answers_500_at_the_gateway_fails_the_job(lab: Lab) -> None:
+    lab.node.app = lambda _path: (502, "bad gateway")
+    lab.runner(RUNNER_VERIFY_TIMEOUT_SECONDS=1)
+
+    lab.deploy.add(lab.job("job-1"))
+    report = lab.report_of("job-1")
+
+    assert report["reason"] == "VERIFY_FAILED"
+    assert "answered 502" in report["errorMessage"]
+
+
+def test_two_jobs_run_side_by_side(lab: Lab) -> None:
+    lab.node.agent = lab.node.hold
+    runner = lab.runner(RUNNER_PARALLEL_JOBS=2)
+
+    for number in (1, 2, 3):
+        lab.deploy.add(lab.job(f"job-{number}", appId=f"app-{number}"))
+    assert lab.node.wait_for_deploys(2)
+    claimed_while_full = len(runner.lines("claimed"))
+    lab.node.release.set()
+
+    assert {lab.report_of(f"job-{n}")["status"] for n in (1, 2, 3)} == {"SUCCEEDED"}
+    assert claimed_while_full == 2
+
+
+def test_idle_runner_stays_within_its_memory(lab: Lab) -> None:
+    runner = lab.runner()
+    lab.deploy.add(lab.job("job-1"))
+    lab.report_of("job-1")
+    _, _ = psutil.wait_procs(
+        [p for p in runner.family() if "zygote" not in " ".join(p.cmdline())], timeout=5
+    )
+
+    family = [psutil.Process(runner.process.pid), *runner.family()]
+    used = sum(process.memory_info().rss for process in family)
+
+    assert len(family) == 2
+    assert used <= IDLE_MEMORY_BYTES, f"{used / 1024 / 1024:.1f} MiB"
+
+
+def test_report_is_repeated_until_deploy_takes_it(lab: Lab) -> None:
+    codes: list[int | None] = [None, 500, 200]
+    lab.deploy.report_code = lambda: codes.pop(0)
+    runner = lab.runner()
+
+    lab.deploy.add(lab.job("job-1"))
+    assert lab.deploy.wait_for(lambda: not codes)
+    runner.stop()
+
+    assert [body["status"] for _, body in lab.deploy.reports] == ["SUCCEEDED", "SUCCEEDED"]
+    assert len(runner.lines("deploy_unreachable")) == 1
+
+
+def test_runner_without_deploy_says_so_once(lab: Lab) -> None:
+    runner = lab.runner(RUNNER_DEPLOY_URL="http://127.0.0.1:1")
+
+    ends_at = time.monotonic() + 20
+    while not runner.lines("deploy_unreachable") and time.monotonic() < ends_at:
+        time.sleep(0.1)
+    time.sleep(2)  # several retries
+
+    assert len(runner.lines("deploy_unreachable")) == 1
+    assert "Connection refused" in runner.lines("deploy_unreachable")[0]
+    assert runner.stop() == 0
