@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,13 +88,15 @@ class Containers:
         self._limits = limits
         self._node = node
         self._init: bool | None = None
+        # Two threads that both miss the network would both make it.
+        self._making = threading.Lock()
 
     def ensure_network(self) -> set[str]:
         """Make the apps' network where it is missing; return the addresses in use on it.
 
         :raises EngineFailedError: where the network lies on another subnet
         """
-        with self._client.request(f"read network {self._network}") as engine:
+        with self._making, self._client.request(f"read network {self._network}") as engine:
             try:
                 network = engine.inspect_network(self._network)
             except NotFound:

@@ -1,0 +1,142 @@
+"""A node per test on the machine's own engine; nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bcrypt
+import docker.errors
+import pytest
+import requests
+
+from tests.integration.gateway.conftest import HAPROXY, free_port
+from tests.integration.runtime_agent import images
+from tests.integration.runtime_agent.rig import (
+    NETWORK,
+    SUBNET,
+    FakeDeploy,
+    Haproxy,
+    Node,
+    eventually,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from docker.api.client import APIClient
+
+_REGISTRY = shutil.which("docker-registry")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[APIClient]:
+    """Return a client of the machine's engine; the tests' network goes at the end."""
+    if not images.BUSYBOX.exists() or not Path(HAPROXY).exists():
+        pytest.skip("needs the packages busybox-static and haproxy")
+    try:
+        client = images.connect()
+    except docker.errors.DockerException as exc:
+        pytest.skip(f"needs a container engine: {exc}")
+    yield client
+    for name in client.networks(names=[NETWORK]):
+        client.remove_network(name["Id"])
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def app_image(engine: APIClient) -> Iterator[Callable[[str], str]]:
+    """Return the reference of an image by its variant; no registry is there to ask."""
+    repository = f"{images.NO_REGISTRY}/funai-test-{os.getpid()}/app"
+    references = images.build(engine, repository)
+    yield lambda variant: f"{repository}:{variant}"
+    for reference in references:
+        engine.remove_image(reference, force=True)
+
+
+@pytest.fixture
+def remove_containers(engine: APIClient) -> Iterator[Callable[[str], None]]:
+    """Remove the containers of the named nodes at the end."""
+    nodes: list[str] = []
+    yield nodes.append
+    for node in nodes:
+        for found in engine.containers(all=True, filters={"label": f"io.funai.node={node}"}):
+            engine.remove_container(found["Id"], force=True, v=True)
+
+
+@pytest.fixture
+def haproxy(tmp_path: Path) -> Iterator[Haproxy]:
+    """Start the node's gateway."""
+    folder = tmp_path / "g"
+    folder.mkdir()
+    gateway = Haproxy(folder, [SUBNET])
+    yield gateway
+    gateway.kill()
+
+
+@pytest.fixture
+def fake_deploy() -> Iterator[FakeDeploy]:
+    deploy = FakeDeploy()
+    yield deploy
+    deploy.close()
+
+
+@pytest.fixture
+def node(
+    tmp_path: Path,
+    haproxy: Haproxy,
+    fake_deploy: FakeDeploy,
+    remove_containers: Callable[[str], None],
+) -> Iterator[Node]:
+    """Return a node whose agent runs."""
+    folder = tmp_path / "agent"
+    folder.mkdir()
+    name = f"test-{os.getpid()}-{tmp_path.name}"
+    remove_containers(name)
+    agent = Node(folder, name, haproxy, fake_deploy).start()
+    yield agent
+    agent.stop()
+
+
+@pytest.fixture(scope="session")
+def registry(
+    engine: APIClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Any]]:
+    """Run a registry with basic auth on loopback that holds the image variants."""
+    if _REGISTRY is None:
+        pytest.skip("needs the package docker-registry")
+    folder = tmp_path_factory.mktemp("registry")
+    port = free_port()
+    account = {"username": "pull", "password": "secret-of-the-tests"}
+    digest = bcrypt.hashpw(account["password"].encode(), bcrypt.gensalt(4)).decode()
+    (folder / "htpasswd").write_text(f"{account['username']}:{digest}\n")
+    (folder / "config.yml").write_text(
+        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
+        f"http: {{addr: 127.0.0.1:{port}}}\n"
+        f"auth: {{htpasswd: {{realm: test, path: {folder}/htpasswd}}}}\n"
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - Debian's registry on a file of this test
+            [_REGISTRY, "serve", str(folder / "config.yml")], stdout=log, stderr=log
+        )
+    host = f"127.0.0.1:{port}"
+
+    def answers() -> bool:
+        try:
+            return requests.get(f"http://{host}/v2/", timeout=5).status_code == 401
+        except requests.ConnectionError:
+            return False
+
+    eventually(answers, 10, "registry")
+    repository = f"{host}/funai-test/app"
+    for reference in images.build(engine, repository):
+        engine.push(reference, auth_config=account)
+        engine.remove_image(reference, force=True)
+    yield {"host": host, "account": account, "repository": repository, "process": process}
+    process.kill()
+    process.wait(10)
+    for image in engine.images(name=repository):
+        engine.remove_image(image["Id"], force=True)

@@ -1,0 +1,83 @@
+"""Images of a few hundred kilobytes, one for each way an app can behave."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import docker
+
+if TYPE_CHECKING:
+    from docker.api.client import APIClient
+
+BUSYBOX = Path("/bin/busybox")
+#: Nothing listens there: the agent must use the image that is on the node.
+NO_REGISTRY = "127.0.0.1:1"
+PORT = 8080
+
+_SERVE = (
+    'mkdir -p /tmp/w/cgi-bin && echo "release $RELEASE port $PORT path $BASE_PATH" > /tmp/w/index.html'
+    " && cp /cgi/* /tmp/w/cgi-bin/ && cd /tmp/w && exec httpd -f -h /tmp/w -p "
+)
+_COMMANDS = {
+    "1": f"{_SERVE}{PORT}",
+    "2": f"{_SERVE}{PORT}",
+    "slow": f"sleep 4; {_SERVE}{PORT}",
+    "exits": "echo no database; exit 3",
+    "silent": "echo thinking; exec sleep 600",
+    "elsewhere": f"{_SERVE}9090",
+    "broken": f"{_SERVE}{PORT}".replace("cd /tmp/w", "mv /tmp/w/index.html /tmp/w/x && cd /tmp/w"),
+}
+_CGI = {
+    "echo": "echo 'Content-Type: text/plain'; echo; cat",
+    "linger": "echo 'Content-Type: text/plain'; echo; sleep 3; echo lingered",
+    # httpd runs it where there is no index.html.
+    "index.cgi": "printf 'HTTP/1.0 500 Oops\\r\\nContent-Type: text/plain\\r\\n\\r\\nno luck today'",
+}
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), mode
+    tar.addfile(member, io.BytesIO(content))
+
+
+def _folder(tar: tarfile.TarFile, name: str, mode: int) -> None:
+    member = tarfile.TarInfo(name)
+    member.type, member.mode = tarfile.DIRTYPE, mode
+    tar.addfile(member)
+
+
+def _root() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, mode in (("bin", 0o755), ("cgi", 0o755), ("tmp", 0o1777)):
+            _folder(tar, name, mode)
+        _add(tar, "bin/busybox", BUSYBOX.read_bytes(), 0o755)
+        for applet in ("sh", "httpd", "sleep", "echo", "cat", "mkdir", "cp", "mv", "printf"):
+            member = tarfile.TarInfo(f"bin/{applet}")
+            member.type, member.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(member)
+        for name, script in _CGI.items():
+            _add(tar, f"cgi/{name}", f"#!/bin/sh\n{script}\n".encode(), 0o755)
+    return buffer.getvalue()
+
+
+def build(engine: APIClient, repository: str) -> list[str]:
+    """Import every variant as ``repository:<variant>``; return the references."""
+    root = _root()
+    for tag, command in _COMMANDS.items():
+        engine.import_image_from_data(
+            root,
+            repository=repository,
+            tag=tag,
+            changes=[f"ENV RELEASE={tag}", "USER 65534", f"CMD {command}"],
+        )
+    return [f"{repository}:{tag}" for tag in _COMMANDS]
+
+
+def connect() -> APIClient:
+    """Return a client of the machine's own engine."""
+    return docker.APIClient("unix:///var/run/docker.sock", version="auto", timeout=60)
