@@ -100,6 +100,8 @@ def ensure_booted(hosts: list[LabHost], image: str) -> list[BootedHost]:
     flags = [*engine.host_run_flags(engine.detect()), *_resolver_mount(), *_devices()]
     with ThreadPoolExecutor(max_workers=4) as pool:
         booted = list(pool.map(lambda host: _ensure_one(host, image, flags), hosts))
+    if any(each.was != "running" for each in booted):
+        forget_connections()
     identity.remember_host_keys({each.host.address: each.ssh_key for each in booted})
     for each in booted:
         _wait_for_ssh(each.host)
@@ -172,6 +174,15 @@ def _wait_for_ssh(host: LabHost) -> None:
         raise LabError(message, host=host.name)
 
 
+def forget_connections() -> None:
+    """Close the connections that Ansible keeps open.
+
+    One to a host that was removed would hang until TCP gives up, also when a new host has its address.
+    """
+    for path in (layout.ROOT / ".ansible" / "cp").glob("*"):
+        succeeds(["ssh", "-o", f"ControlPath={path}", "-O", "exit", "lab"])
+
+
 def write_extra_hosts(hosts: list[LabHost]) -> None:
     """Write the inventory of the hosts that inventory/lab.ini does not list."""
     listed = {host.name for host in layout.lab_hosts()}
@@ -194,6 +205,7 @@ def existing() -> list[LabHost]:
 def remove_all() -> list[str]:
     """Remove every container, volume and network of the lab; return their names."""
     removed: list[str] = []
+    forget_connections()
     for kind, listing, remove in (
         ("container", ["ps", "--all", "--format", "{{.Names}}"], ["rm", "--force", "--volumes"]),
         ("volume", ["volume", "ls", "--format", "{{.Name}}"], ["volume", "rm"]),

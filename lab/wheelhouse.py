@@ -16,6 +16,7 @@ import typing as t
 from pathlib import Path
 
 from lab import layout
+from lab.certificates import controller_bundle
 from lab.process import run
 
 if t.TYPE_CHECKING:
@@ -111,7 +112,8 @@ def _locked_wheels(service: str) -> list[Path]:
         shutil.rmtree(draft, ignore_errors=True)
         argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
         argv += ["--only-binary", ":all:", "--requirement", str(lock), "--dest", str(draft)]
-        run(argv, timeout=600)
+        # pip brings a list of CAs of its own, which does not know that of a TLS proxy.
+        run(argv, timeout=600, env={"PIP_CERT": str(controller_bundle())})
         draft.rename(folder)
     return sorted(folder.glob("*.whl"))
 
