@@ -24,6 +24,8 @@ USER_ID = 1
 #: Seconds a deploy may take here; the benchmarks demand less.
 DEPLOY_SECONDS = 120
 LOGS = ROOT / ".lab" / "logs"
+#: Of a failure's first line; the whole of it is above the table.
+FAILURE_CHARS = 400
 #: From what has to stand first to what stops something; the table keeps this order.
 ORDER = (
     "test_nodes",
@@ -77,7 +79,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     point = item.config.stash[_LEDGER].point(marker.args[0])
     if report.failed:
         error = str(call.excinfo.value) if call.excinfo else report.outcome
-        point.failures.append(f"{item.name}: {error.strip().splitlines()[0]}")
+        point.failures.append(f"{item.name}: {error.strip().splitlines()[0][:FAILURE_CHARS]}")
     elif report.skipped:
         point.skip_reasons.append(str(call.excinfo.value) if call.excinfo else "skipped")
     elif report.when == "call":

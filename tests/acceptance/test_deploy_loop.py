@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from tests.acceptance.live_platform import Platform
 
 TIMEOUT = 10  # seconds
-#: What the journal of the runner has to show of each job, in this order.
-LOG_POINTS = ("claimed", "deploy called", "reported")
+#: What the journal of the runner has to show of each job, and the fields beside its id.
+LOG_POINTS = {
+    "claimed": ("appId", "fence", "agentBaseUrl", "gatewayBaseUrl"),
+    "deploy_called": ("answer",),
+    "reported": ("answer",),
+}
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +104,12 @@ def test_runner_logged_each_point_of_the_job(
         found = connect(name).run(command, re.escape(app.job_id))
         lines += found.stdout.splitlines()
 
-    for point in LOG_POINTS:
-        matching = [line for line in lines if point in line]
-        assert matching, f"no runner logged {point!r} for job {app.job_id}: {lines}"
-        record_evidence(matching[0])
+    for point, fields in LOG_POINTS.items():
+        matching = [line for line in lines if f"event={point} " in line]
+        assert matching, f"no runner logged {point} for job {app.job_id}: {lines}"
+        record_evidence(matching[0][:300])
+        missing = [field for field in fields if f" {field}=" not in matching[0]]
+        assert missing == [], f"{point} lacks {missing}"
 
 
 @pytest.mark.point("Container exists and is confined")

@@ -35,7 +35,7 @@ CODE = {
     "api": "funai-gateway",
 }
 COUNT_SOURCES = "find %s/venv/lib -path '*/funai/*' -name '*.py' | wc -l"
-COUNT_COMPILED = "find %s/venv/lib -path '*/funai/*/__pycache__/*' -name '*.pyc' | wc -l"
+COUNT_COMPILED = "find %s/venv/lib -path '*/funai/*' -name '*.pyc' | wc -l"
 
 Connect = Callable[[str], Any]
 

@@ -26,7 +26,7 @@ def attempt(pair):
         return type(error).__name__
     return "open"
 pairs = [tuple(pair) for pair in json.loads(sys.argv[1])]
-with concurrent.futures.ThreadPoolExecutor(32) as pool:
+with concurrent.futures.ThreadPoolExecutor(64) as pool:
     print(json.dumps(list(pool.map(attempt, pairs))))
 """
 CONNECT_SECONDS = 3
