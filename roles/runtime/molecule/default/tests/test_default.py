@@ -1,0 +1,89 @@
+"""What the role promises of a node while there is no Deploy: the agent serves what it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from testinfra.host import Host
+
+UNIT = "funai-runtime-agent"
+USER = "funai-runtime"
+HOME = "/opt/funai-runtime"
+ETC = "/etc/funai-runtime"
+# systemd-analyze security, in tenths.
+MOST_EXPOSURE = 20
+# All secrets of this scenario start so.
+MARK = "molecule-only-"
+
+
+def test_service_is_enabled_and_running(host: Host) -> None:
+    service = host.service(UNIT)
+    assert service.is_enabled
+    assert service.is_running, host.check_output("journalctl -u %s -n 50 --no-pager", UNIT)
+
+
+def test_service_runs_as_its_own_user_that_cannot_log_in(host: Host) -> None:
+    pid = host.check_output("systemctl show -P MainPID %s", UNIT)
+    assert host.check_output("stat -c %%U /proc/%s", pid) == USER
+    assert host.user(USER).shell == "/usr/sbin/nologin"
+
+
+def test_service_cannot_write_its_code(host: Host) -> None:
+    writable = host.check_output(
+        "find -L %s -not -type l \\( -perm /022 -o -not -user root \\) -print -quit", HOME
+    )
+    assert writable == ""
+
+
+def test_code_is_compiled(host: Host) -> None:
+    sources = host.check_output("find -L %s/venv/lib -name '*.py' | wc -l", HOME)
+    compiled = host.check_output("find -L %s/venv/lib -name '*.pyc' | wc -l", HOME)
+    assert int(sources) > 0
+    assert sources == compiled
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "mode"),
+    [("agent.env", "root", 0o640), ("registries.json", "funai-runtime", 0o640)],
+)
+def test_secrets_are_closed_to_others(host: Host, name: str, group: str, mode: int) -> None:
+    entry = host.file(f"{ETC}/{name}")
+    assert (entry.user, entry.group, entry.mode) == ("root", group, mode)
+    assert MARK in entry.content_string
+
+
+def test_secrets_are_in_no_unit_and_on_no_command_line(host: Host) -> None:
+    assert MARK not in host.check_output("systemctl cat %s", UNIT)
+    assert MARK not in host.check_output("ps -eo args")
+    assert MARK not in host.check_output("journalctl --no-pager -o cat")
+
+
+def test_exposure_is_low(host: Host) -> None:
+    analysis = host.run("systemd-analyze security --threshold=%s %s", str(MOST_EXPOSURE), UNIT)
+    assert analysis.rc == 0, analysis.stdout.splitlines()[-1]
+
+
+def test_limits_are_set(host: Host) -> None:
+    limits = host.check_output("systemctl show -p MemoryMax,TasksMax,Restart %s", UNIT)
+    assert "infinity" not in limits
+    assert "Restart=always" in limits
+
+
+def test_agent_answers(host: Host) -> None:
+    assert '"ok":true' in host.check_output(
+        "curl -sf http://127.0.0.1:7005/internal/health"
+    ).replace(" ", "")
+
+
+def test_agent_refuses_who_shows_no_token(host: Host) -> None:
+    status = host.check_output(
+        "curl -s -o /dev/null -w '%%{http_code}' 'http://127.0.0.1:7005/agent/apps/status?appId=a'"
+    )
+    assert status == "401"
+
+
+def test_agent_may_use_engine_and_routes_and_nothing_more(host: Host) -> None:
+    assert set(host.user(USER).groups) == {USER, "docker", "funai-routes"}
