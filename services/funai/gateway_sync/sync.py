@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from funai.gateway.routes import InvalidRouteError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
+_SHORTEST_POLL_SECONDS = 0.05
 # So often the whole table is asked for, in case Deploy's version went back (a restored database).
 _POLLS_PER_FULL_READ = 20
 
@@ -53,9 +55,11 @@ class Sync:
         """Ask Deploy for newer tables until told to stop."""
         polls = 0
         while not stop.is_set():
+            began = time.monotonic()
             full = polls % _POLLS_PER_FULL_READ == 0
             polls = polls + 1 if self.follow_once(wait_seconds, full=full) else 0
-            if polls == 0:
+            # After a failure, and with a Deploy that does not wait, no busy loop.
+            if polls == 0 or (not full and time.monotonic() - began < _SHORTEST_POLL_SECONDS):
                 stop.wait(_RETRY_SECONDS)
 
     def follow_once(self, wait_seconds: int, *, full: bool) -> bool:

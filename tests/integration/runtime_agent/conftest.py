@@ -101,6 +101,19 @@ def node(
     agent.stop()
 
 
+@pytest.fixture(scope="module")
+def node_of_module(engine: APIClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """Return one node for tests that leave no trace on it."""
+    folder = tmp_path_factory.mktemp("node")
+    (folder / "g").mkdir()
+    gateway, deploy = Haproxy(folder / "g", [SUBNET]), FakeDeploy()
+    agent = Node(folder, f"test-{os.getpid()}-module", gateway, deploy).start()
+    yield agent
+    agent.stop()
+    gateway.kill()
+    deploy.close()
+
+
 @pytest.fixture(scope="session")
 def registry(
     engine: APIClient, tmp_path_factory: pytest.TempPathFactory

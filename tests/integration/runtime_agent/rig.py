@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from funai.gateway.runtime_socket import RuntimeSocket
 from tests.integration.gateway.conftest import HAPROXY, free_port, render
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class Haproxy:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(10)
+
+    def command(self, text: str) -> str:
+        """Send one command to the runtime socket and return the answer."""
+        return RuntimeSocket(self.socket).send(text)
 
     def get(self, path: str) -> requests.Response:
         try:
@@ -107,6 +112,11 @@ class Node:
         self.registries = folder / "registries.json"
         self.registries.write_text("{}")
         self.settings: dict[str, str] = {}
+        # The engine's SDK takes 18 MB more where paramiko is; a node (requirements/runtime.txt)
+        # has none.
+        self._absent = folder / "absent"
+        self._absent.mkdir()
+        (self._absent / "paramiko.py").write_text("raise ImportError('not on a node')\n")
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -116,7 +126,7 @@ class Node:
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            "PYTHONPATH": "services",
+            "PYTHONPATH": f"{self._absent}:services",
             "AGENT_NODE_NAME": self.name,
             "AGENT_BIND": f"127.0.0.1:{self.port}",
             "AGENT_RUNTIME_TOKEN": TOKEN,
@@ -201,6 +211,17 @@ class Node:
         connection = sqlite3.connect(self.folder / "agent.db", timeout=10)
         try:
             return [row[0] for row in connection.execute("SELECT phase FROM operation ORDER BY id")]
+        finally:
+            connection.close()
+
+    def status_row(self, app_id: str = "shop") -> dict[str, Any]:
+        """Return the agent's own record of the app."""
+        connection = sqlite3.connect(self.folder / "agent.db", timeout=10)
+        connection.row_factory = sqlite3.Row
+        try:
+            return dict(
+                connection.execute("SELECT * FROM app WHERE app_id = ?", (app_id,)).fetchone()
+            )
         finally:
             connection.close()
 

@@ -16,7 +16,9 @@ _USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}\Z")
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 # Grammar of github.com/distribution/reference, with a bounded length.
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
+# The first part is a registry only where it looks like a host: with a dot, a port, or localhost.
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_HOST = rf"(?:localhost|{_NAME}:[0-9]{{1,5}}|{_NAME}(?:\.{_NAME})+)(?::[0-9]{{1,5}})?"
 _IMAGE = re.compile(
     rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?\Z"
