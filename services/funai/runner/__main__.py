@@ -13,7 +13,7 @@ from funai.runner.attempt import Surroundings
 from funai.runner.client import DeployClient
 from funai.runner.config import Settings
 from funai.runner.confinement import leave_no_core, secret_file
-from funai.runner.errors import ExecutionError, RunnerError
+from funai.runner.errors import ConfigError, ExecutionError, RunnerError
 from funai.runner.execution import ColdExecution, ForkedExecution, child_environment
 from funai.runner.journal import Journal, Reachability
 from funai.runner.lease import boot_clock
@@ -28,14 +28,19 @@ PRIVATE_UMASK = 0o077
 
 
 def main() -> None:
-    """Run until SIGTERM; exit status 1 with one sentence when it cannot start."""
+    """Run until SIGTERM; otherwise end with one sentence and a status.
+
+    Status 2: a setting is wrong and stays so until somebody corrects it; 1: it may help to start
+    again.
+    """
     os.umask(PRIVATE_UMASK)
     leave_no_core()
     try:
         settings = Settings.from_env(os.environ, hostname=socket.gethostname())
         run(settings)
     except RunnerError as exc:
-        sys.exit(f"funai-runner: {exc}")
+        sys.stderr.write(f"funai-runner: {exc}\n")
+        sys.exit(2 if isinstance(exc, ConfigError) else 1)
 
 
 def run(settings: Settings) -> None:

@@ -29,12 +29,12 @@ from funai.runner.confinement import die_with_parent
 MAX_MESSAGE_BYTES = 65536
 #: What a job imports on top of ``ansible.cli.playbook``; loaded once here instead of in each child.
 PRELOADED = (
+    "multiprocessing.popen_fork",
+    "multiprocessing.synchronize",
     "ansible.executor.playbook_executor",
     "ansible.executor.process.worker",
+    "ansible.playbook.handler_task_include",
     "ansible.plugins.action",
-    "ansible.plugins.callback.default",
-    "ansible.plugins.connection.local",
-    "ansible.plugins.shell.sh",
     "ansible.plugins.strategy.linear",
     "ansible.plugins.inventory.host_list",
     "ansible.plugins.vars.host_group_vars",
@@ -47,6 +47,7 @@ PRELOADED = (
     "funai.runner.steps.validate",
     "funai.runner.steps.verify",
 )
+PRELOADED_PLUGINS = ("connection_loader", "shell_loader", "become_loader", "callback_loader")
 
 
 class Zygote:
@@ -154,6 +155,10 @@ def preload() -> None:
     importlib.import_module("ansible.cli.playbook")
     for name in PRELOADED:
         importlib.import_module(name)
+    plugins = importlib.import_module("ansible.plugins.loader")
+    for name in PRELOADED_PLUGINS:
+        # Every play reads the options of all of these, whether it uses them or not.
+        list(getattr(plugins, name).all(class_only=True))
     gc.collect()
     gc.freeze()
 

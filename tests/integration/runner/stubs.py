@@ -21,10 +21,10 @@ class StubServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:  # noqa: N802 - the base class's name
+            def do_POST(self) -> None:
                 self._serve("POST")
 
-            def do_GET(self) -> None:  # noqa: N802 - likewise
+            def do_GET(self) -> None:
                 self._serve("GET")
 
             def _serve(self, method: str) -> None:

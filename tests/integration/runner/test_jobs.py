@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -13,6 +13,7 @@ from tests.integration.runner.conftest import RUNTIME_TOKEN
 if TYPE_CHECKING:
     from tests.integration.runner.conftest import Lab
 
+PAYLOADS: tuple[dict[str, Any], ...] = ({}, {"image": ""}, {"containerPort": "x"})
 IDLE_MEMORY_BYTES = 120 * 1024 * 1024
 
 
@@ -56,7 +57,7 @@ def test_forked_and_cold_give_the_same_outcome(lab: Lab) -> None:
     for execution in ("forked", "cold"):
         # No waiting claim: the first runner's last one must not take a job of the second.
         runner = lab.runner(execution, RUNNER_EXECUTION=execution, RUNNER_WAIT_SECONDS=0)
-        for number, payload in enumerate(({}, {"image": ""}, {"containerPort": "x"})):
+        for number, payload in enumerate(PAYLOADS):
             lab.deploy.add(lab.job(f"{execution}-{number}", **payload))
         reports[execution] = [lab.report_of(f"{execution}-{n}") for n in range(3)]
         runner.stop()

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 #: A step stops by itself at its deadline. One that does not, as when an app sends a byte a
 #: second, is interrupted this much later.
 GRACE_SECONDS = 3.0
+SECRET_VARIABLES = ("RUNNER_TOKEN_FILE", "RUNNER_RUNTIME_TOKEN_FILE")
 
 
 class StepAction(ActionBase):
@@ -48,7 +50,7 @@ class StepAction(ActionBase):
         if self.is_first:
             begin_steps(context.job_file)
         note_step(context.job_file, StepRecord(self.phase))
-        record = self._record(context)
+        record = _redacted(self._record(context), context)
         note_step(context.job_file, record)
         seconds = record.seconds
         if record.reason:
@@ -107,6 +109,19 @@ def _context(args: dict[str, Any]) -> StepContext:
         msg = f"The job's file {job_file} is not a JSON object"
         raise AnsibleActionFail(msg)
     return StepContext(job_file, record, boot_clock, time.sleep, _secret_reader(record))
+
+
+def _redacted(record: StepRecord, context: StepContext) -> StepRecord:
+    """Return the record without our secrets, should an agent or an app have echoed them."""
+    text = json.dumps(asdict(record))
+    for name in SECRET_VARIABLES:
+        try:
+            secret = context.read_secret(name)
+        except StepError:
+            continue  # unreadable, so nobody can have been given it
+        if secret:
+            text = text.replace(json.dumps(secret)[1:-1], "***")
+    return StepRecord(**json.loads(text))
 
 
 def _secret_reader(record: dict[str, Any]) -> Callable[[str], str]:

@@ -22,7 +22,9 @@ FIRST_RETRY_SECONDS = 0.2
 MAX_RETRY_SECONDS = 2.0
 
 #: The agent may do better a moment later: the engine or the gateway comes back, the other deploy ends.
-RETRIED_STATUS = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})
+RETRIED_STATUS: frozenset[int] = frozenset(
+    {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
+)
 #: Reason -> what the reader can do about it.
 NEXT_STEP = {
     "IMAGE_NOT_FOUND": "Push the image or correct `image`, then deploy again.",
@@ -40,7 +42,7 @@ NEXT_STEP = {
     "GATEWAY_UNAVAILABLE": "Look after the gateway on the node, then deploy again.",
 }
 UNCHANGED = "What ran before still serves."
-_REASON_OF_STATUS = {
+_REASON_OF_STATUS: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "AGENT_DENIED",
     HTTPStatus.FORBIDDEN: "AGENT_DENIED",
     HTTPStatus.CONFLICT: "BUSY",
@@ -96,7 +98,7 @@ def request_body(job: DeployJob, ready_seconds: float) -> dict[str, Any]:
 
 def explain(job: DeployJob, answer: AgentAnswer) -> StepError:
     """Turn an agent's refusal into a sentence for the person who pressed deploy."""
-    reason = answer.reason or _REASON_OF_STATUS.get(HTTPStatus(answer.status), "AGENT_FAILED")
+    reason = answer.reason or _REASON_OF_STATUS.get(answer.status, "AGENT_FAILED")
     detail = answer.body.get("detail")
     said = shorten(detail) if detail else f"the runtime-agent answered HTTP {answer.status}"
     sentence = f"{job.image} was not deployed as {job.app_id} on {_node(job)}: {said.rstrip('.')}."

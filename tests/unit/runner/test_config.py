@@ -1,0 +1,60 @@
+"""Settings: what the runner takes, and what it says to what it does not take."""
+
+from __future__ import annotations
+
+import pytest
+
+from funai.runner.config import Settings
+from funai.runner.errors import ConfigError
+
+GOOD = {
+    "RUNNER_DEPLOY_URL": "http://deploy:7002/",
+    "RUNNER_TOKEN": "t" * 16,
+    "RUNNER_RUNTIME_TOKEN": "r" * 16,
+}
+
+
+def settings(**env: str) -> Settings:
+    return Settings.from_env({**GOOD, **env}, hostname="runner-01")
+
+
+def test_only_address_and_tokens_are_required() -> None:
+    found = settings()
+
+    assert found.runner_id == "runner-01"
+    assert found.deploy_url == "http://deploy:7002"
+    assert (found.lease_seconds, found.wait_seconds, found.parallel_jobs) == (30, 20, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        pytest.param("RUNNER_TOKEN", "", "is not set", id="unset"),
+        pytest.param("RUNNER_TOKEN", "CHANGE_ME_please_now", "placeholder", id="placeholder"),
+        pytest.param("RUNNER_RUNTIME_TOKEN", "short", "at least 16", id="short"),
+        pytest.param("RUNNER_TOKEN", "line\nbreak-in-a-token", "printable", id="line break"),
+        pytest.param("RUNNER_DEPLOY_URL", "deploy:7002", "like http://", id="no scheme"),
+        pytest.param("RUNNER_PARALLEL_JOBS", "0", "from 1 to 64", id="no slots"),
+        pytest.param("RUNNER_LEASE_SECONDS", "1e3", "whole number", id="not a number"),
+        pytest.param("RUNNER_STATE_DIR", "/var/{{ x }}", "absolute path", id="template in path"),
+        pytest.param("RUNNER_STATE_DIR", "relative", "absolute path", id="relative path"),
+        pytest.param("RUNNER_EXECUTION", "fast", "forked or cold", id="execution"),
+        pytest.param("RUNNER_ID", "a b", "RUNNER_ID", id="id"),
+    ],
+)
+def test_unusable_setting_is_refused_by_name(name: str, value: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        settings(**{name: value})
+
+    assert name in str(caught.value)
+
+
+def test_secret_is_not_in_the_refusal() -> None:
+    with pytest.raises(ConfigError) as caught:
+        settings(RUNNER_TOKEN="secret-123")
+
+    assert "secret-123" not in str(caught.value)
+
+
+def test_claim_never_waits_so_long_that_the_lease_is_used_up() -> None:
+    assert settings(RUNNER_LEASE_SECONDS="9", RUNNER_WAIT_SECONDS="20").wait_seconds == 6
