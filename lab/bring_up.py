@@ -80,7 +80,7 @@ def _push_images(progress: Progress) -> list[str]:
         try:
             pushed = demo.push_all(images)
         except CommandError:
-            step.note("the registry does not answer yet")
+            step.result = f"built {len(images)}, the registry does not answer yet"
             pushed = None
         if pushed is not None:
             step.result = f"pushed {len(pushed)} of {len(images)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,9 @@ if t.TYPE_CHECKING:
     from lab.layout import LabHost
 
 _BOOT_SECONDS = 90
+#: Each systemd takes about eight; kernels allow 128 to one user, and all hosts are one user's.
+_INOTIFY_INSTANCES = 1024
+_INOTIFY_SETTING = Path("/proc/sys/fs/inotify/max_user_instances")
 _RESOLVER_FILES = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 
 
@@ -98,6 +102,7 @@ def run_argv(host: LabHost, image: str, flags: list[str]) -> list[str]:
 def ensure_booted(hosts: list[LabHost], image: str) -> list[BootedHost]:
     """Create, start and wait for all ``hosts``, side by side; then know their SSH keys."""
     flags = [*engine.host_run_flags(engine.detect()), *_resolver_mount(), *_devices()]
+    allow_many_watchers(len(hosts))
     with ThreadPoolExecutor(max_workers=4) as pool:
         booted = list(pool.map(lambda host: _ensure_one(host, image, flags), hosts))
     if any(each.was != "running" for each in booted):
@@ -106,6 +111,14 @@ def ensure_booted(hosts: list[LabHost], image: str) -> list[BootedHost]:
     for each in booted:
         _wait_for_ssh(each.host)
     return booted
+
+
+def allow_many_watchers(count: int) -> None:
+    """Raise the kernel's limit of inotify instances where a lab of ``count`` hosts would meet it."""
+    default_fits = 8
+    if count > default_fits and int(_INOTIFY_SETTING.read_text()) < _INOTIFY_INSTANCES:
+        with contextlib.suppress(OSError):
+            _INOTIFY_SETTING.write_text(str(_INOTIFY_INSTANCES))
 
 
 def _devices() -> list[str]:
