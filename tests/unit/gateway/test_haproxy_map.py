@@ -1,0 +1,136 @@
+"""The order of file and runtime map, and what happens where HAProxy does not obey."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+import pytest
+
+from funai.gateway.haproxy_map import HaproxyMap
+from funai.gateway.map_file import read_map_file, write_map_file
+from funai.gateway.routes import InvalidRouteError
+from funai.gateway.runtime_socket import (
+    GatewayRefusedError,
+    GatewayUnavailableError,
+    RuntimeSocket,
+)
+
+A, B = "198.19.0.2:80", "198.19.0.3:80"
+
+
+class FakeHaproxy(RuntimeSocket):
+    """Answers as HAProxy 2.6 does; notes what the file said when each write came."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(Path("unused"))
+        self.path = path
+        self.table: dict[str, str] = {}
+        self.prepared: dict[str, str] = {}
+        self.down = False
+        self.deaf = False
+        self.writes: list[tuple[str, dict[str, str]]] = []
+
+    def send(self, command: str, payload: str = "") -> str:
+        if self.down:
+            msg = "down"
+            raise GatewayUnavailableError(msg)
+        verb = command.split(" ", maxsplit=1)[0]
+        if verb == "show":
+            return "".join(f"0x1 {key} {value}\n" for key, value in self.table.items())
+        self.writes.append((command, read_map_file(self.path)))
+        return self._write(verb, command.split(), payload)
+
+    def _write(self, verb: str, words: list[str], payload: str) -> str:
+        if verb == "prepare":
+            self.prepared = {}
+            return "New version created: 3\n"
+        if verb == "commit":
+            self.table = dict(self.prepared)
+        elif payload:
+            self.prepared |= dict(line.split() for line in payload.splitlines())
+        elif verb == "del":
+            self.table.pop(words[3], None)
+        elif not self.deaf:
+            self.table[words[3]] = words[4]
+        return "\n"
+
+
+@pytest.fixture
+def haproxy(tmp_path: Path) -> FakeHaproxy:
+    return FakeHaproxy(tmp_path / "routes.map")
+
+
+@pytest.fixture
+def routes(haproxy: FakeHaproxy) -> HaproxyMap:
+    return HaproxyMap(haproxy.path, haproxy, [ipaddress.IPv4Network("198.19.0.0/20")])
+
+
+def test_file_is_written_before_the_gateway_is_told(
+    routes: HaproxyMap, haproxy: FakeHaproxy
+) -> None:
+    routes.set("a", A)
+    routes.set("a", B)
+    routes.delete("a")
+
+    assert [(command.split(" ", maxsplit=1)[0], saved) for command, saved in haproxy.writes] == [
+        ("add", {"a": A}),
+        ("set", {"a": B}),
+        ("del", {}),
+    ]
+    assert haproxy.table == {}
+
+
+def test_route_is_in_the_file_also_where_the_gateway_is_down(
+    routes: HaproxyMap, haproxy: FakeHaproxy
+) -> None:
+    haproxy.down = True
+
+    with pytest.raises(GatewayUnavailableError):
+        routes.set("a", A)
+
+    assert routes.saved() == {"a": A}
+
+
+def test_gateway_that_did_not_take_the_route_is_found_out(
+    routes: HaproxyMap, haproxy: FakeHaproxy
+) -> None:
+    haproxy.deaf = True
+
+    with pytest.raises(GatewayRefusedError, match="after it was told"):
+        routes.set("a", A)
+
+
+def test_equal_table_is_not_written_again(routes: HaproxyMap, haproxy: FakeHaproxy) -> None:
+    routes.replace({"a": A})
+    written = len(haproxy.writes)
+
+    routes.replace({"a": A})
+    routes.set("a", A)
+
+    assert len(haproxy.writes) == written
+
+
+def test_replace_commits_all_routes_in_one_step(routes: HaproxyMap, haproxy: FakeHaproxy) -> None:
+    haproxy.table = {"old": A}
+    table = {f"app{number}": f"198.19.1.{number % 200 + 1}:8080" for number in range(1000)}
+
+    routes.replace(table)
+
+    assert haproxy.table == table
+    commands = [command.split(" ", maxsplit=1)[0] for command, _ in haproxy.writes]
+    assert commands[0] == "prepare"
+    assert commands[-1] == "commit"
+    assert set(commands[1:-1]) == {"add"}
+
+
+def test_one_bad_route_stops_a_replace_before_anything_is_written(
+    routes: HaproxyMap, haproxy: FakeHaproxy
+) -> None:
+    write_map_file(haproxy.path, {"a": A})
+
+    with pytest.raises(InvalidRouteError):
+        routes.replace({"a": B, "b": "10.0.0.1:80"})
+
+    assert routes.saved() == {"a": A}
+    assert haproxy.writes == []
