@@ -21,6 +21,8 @@ _FATAL = re.compile(
 )
 _MESSAGE = re.compile(r"^\s*\"?msg\"?: (?P<text>.+)")
 _ERROR = re.compile(r"^\[ERROR\]: (?P<text>.+)")
+_STDERR = re.compile(r"^    stderr: (?P<text>.*)")
+_BLOCK_LINE = re.compile(r"^        \s*(?P<text>\S.*)")
 _RECAP = re.compile(r"^(?P<host>[\w.-]+)\s*: ok=\d+\s+changed=(?P<changed>\d+)")
 _STAMP = layout.STATE / "converged"
 #: What a run of site.yml depends on, beside the hosts and the archives.
@@ -35,12 +37,17 @@ class Trace:
     failed_host: str | None = None
     failed_task: str = ""
     reason: str = ""
+    #: Last line that the failed task's program wrote to its standard error.
+    said: str = ""
     #: Number of changes by host, known at the end.
     changed: dict[str, int] = field(default_factory=dict)
     _error: str = ""
+    _in_stderr: bool = False
 
     def feed(self, line: str) -> None:
         """Take in one line of output."""
+        if self.failed_host and self._feed_evidence(line):
+            return
         if found := _TASK.match(line):
             self.task, self._error = found["name"], ""
         elif found := _RECAP.match(line):
@@ -50,12 +57,26 @@ class Trace:
         elif (found := _FATAL.match(line)) and self.failed_host is None:
             self.failed_host, self.failed_task = found["host"], self.task
             self.reason = self._error
-        elif (found := _MESSAGE.match(line)) and self.failed_host and not self.reason:
+
+    def _feed_evidence(self, line: str) -> bool:
+        """Take in a line of the failed task's result; False when it is none of interest."""
+        if (found := _MESSAGE.match(line)) and not self.reason:
             self.reason = found["text"].strip().strip('",')
+        elif found := _STDERR.match(line):
+            self._in_stderr = True
+            self.said = found["text"].strip("|->'\"")
+        elif self._in_stderr and (found := _BLOCK_LINE.match(line)):
+            # The last line is where a program says why it failed.
+            self.said = found["text"]
+        else:
+            self._in_stderr = False
+            return False
+        return True
 
     def error(self, log: Path) -> LabError:
         """Return the failure as something to read; rescued failures never get here."""
         what = f"task '{self.failed_task}': {self.reason}" if self.failed_host else self._error
+        what = f"{what}: {self.said}" if self.said else what
         reason = what.rstrip(": ") or "ansible-playbook failed before its first task"
         return LabError(reason, host=self.failed_host, log=log)
 

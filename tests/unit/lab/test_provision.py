@@ -57,3 +57,24 @@ def test_playbook_that_never_started_keeps_its_error() -> None:
     seen = trace("[ERROR]: couldn't resolve module/action 'frobnicate'\n")
 
     assert seen.error(Path("x")).reason == "couldn't resolve module/action 'frobnicate'"
+
+
+def test_what_the_failed_program_said_last_is_shown() -> None:
+    seen = trace(
+        "TASK [a] *\n"
+        "[ERROR]: Task failed: Module failed: non-zero return code\n"
+        "fatal: [api-01]: FAILED! =>\n"
+        "    cmd:\n"
+        "    - migrate\n"
+        "    msg: non-zero return code\n"
+        "    stderr: |-\n"
+        "        Traceback (most recent call last):\n"
+        '          File "x", line 5, in <module>\n'
+        "        OperationalError: no such host\n"
+        "    stderr_lines: <omitted>\n"
+        "    stdout: ''\n"
+    )
+
+    assert seen.error(Path("x")).reason == (
+        "task 'a': Task failed: Module failed: non-zero return code: OperationalError: no such host"
+    )
