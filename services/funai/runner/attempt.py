@@ -111,10 +111,11 @@ class Attempt:
         if why:
             self._end(child, why)
         follower.join(timeout=TERM_SECONDS)
-        if self._lease.loss:
+        if self._lease.refusal or (why and self._lease.loss):
             return None, self._lease.loss
         if self._stopping and why:
             return None, why
+        # An end of its own counts even if Deploy has been silent since: the fence guards the report.
         return self._outcome(folder, child, why)
 
     def _watch(self, child: Child) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 
+from funai.contract.headers import RUNNER_TOKEN
 from funai.runner.errors import DeployUnreachableError
 
 CONNECT_SECONDS = 3.0
@@ -40,7 +41,7 @@ class DeployClient:
         # Proxies and .netrc of the environment are for the outside world, not for Deploy.
         self._session.trust_env = False
         if token:
-            self._session.headers["X-Runner-Token"] = token
+            self._session.headers[RUNNER_TOKEN] = token
 
     def claim(self, *, lease_seconds: int, wait_seconds: int, capacity: int) -> Answer:
         """Ask for a job and wait up to ``wait_seconds`` for one; ``data`` is None without."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from funai.contract.secrets import SecretError, require_secret
 from funai.runner.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 #: Characters of the state directory's path. The path of a job's file is the one value that goes
 #: through ``-e``, which Ansible treats as a trusted template.
 SAFE_PATH = re.compile(r"/[A-Za-z0-9._/+-]*")
-MIN_SECRET_LENGTH = 16
 #: A claim that waits longer than this part of the lease could come back with the lease used up.
 MAX_WAIT_PART_OF_LEASE = 2 / 3
 
@@ -95,16 +95,10 @@ def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int
 
 
 def _secret(env: Mapping[str, str], name: str) -> str:
-    value = env.get(name, "")
-    if not value:
-        msg = f"{name} is not set"
-    elif value.startswith("CHANGE_ME"):
-        msg = f"{name} is still the placeholder; set a real token"
-    elif len(value) < MIN_SECRET_LENGTH or not value.isascii() or not value.isprintable():
-        msg = f"{name} must be at least {MIN_SECRET_LENGTH} printable ASCII characters"
-    else:
-        return value
-    raise ConfigError(msg)
+    try:
+        return require_secret(name, env.get(name))
+    except SecretError as exc:
+        raise ConfigError(str(exc)) from exc
 
 
 def _url(env: Mapping[str, str], name: str) -> str:

@@ -32,7 +32,8 @@ class Lease:
         self.seconds = seconds
         self._requested_at = requested_at
         self._clock = clock
-        self._lost = ""
+        #: What Deploy said when it refused to go on; empty as long as it did not.
+        self.refusal = ""
         self._lock = threading.Lock()
 
     def renew(self, requested_at: float) -> None:
@@ -43,13 +44,13 @@ class Lease:
     def lose(self, why: str) -> None:
         """Note that Deploy said the lease is lost. The first reason stays."""
         with self._lock:
-            self._lost = self._lost or why
+            self.refusal = self.refusal or why
 
     @property
     def loss(self) -> str:
         """Why the job must be given up now; empty while the lease is held."""
-        if self._lost:
-            return self._lost
+        if self.refusal:
+            return self.refusal
         if self.seconds_to_abandon() <= 0:
             return f"no heartbeat was answered within {ABANDON_PART:.0%} of the lease"
         return ""

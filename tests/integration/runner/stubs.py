@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+#: The connection whose request a thread serves.
+SERVED = threading.local()
 
 Body = dict[str, Any]
 Reply = tuple[int, Any]
@@ -28,6 +32,7 @@ class StubServer:
                 self._serve("GET")
 
             def _serve(self, method: str) -> None:
+                SERVED.connection = self.connection
                 raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 answer = reply(method, self.path, dict(self.headers), json.loads(raw or b"{}"))
                 if answer is None:  # as a server that died: no answer at all
@@ -107,7 +112,7 @@ class StubDeploy:
         self.claims.append(body)
         seconds = body["waitSeconds"]
         self._changed.wait_for(lambda: bool(self._queue) or self.closed.is_set(), seconds)
-        job = self._queue.pop(0) if self._queue and not self.closed.is_set() else None
+        job = self._queue.pop(0) if self._queue and is_caller_there() else None
         return 200, {"code": 200, "message": "ok", "data": job}
 
     def reported(self, job_id: str) -> Body | None:
@@ -146,6 +151,16 @@ class StubNode:
     def wait_for_deploys(self, count: int, seconds: float = 20) -> bool:
         with self._changed:
             return self._changed.wait_for(lambda: len(self.deploys) >= count, seconds)
+
+
+def is_caller_there() -> bool:
+    """Whether the caller of the request at hand still waits: a runner that died must get no job."""
+    try:
+        return bool(SERVED.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def deployed(body: Body) -> Reply:

@@ -248,3 +248,19 @@ def test_missing_bundle_stops_the_runner_with_a_sentence(lab: Lab) -> None:
     assert runner.process.wait(20) == 1
     assert "RUNNER_BUNDLE_DIR" in runner.log.read_text()
     assert "Traceback" not in runner.log.read_text()
+
+
+def test_outcome_of_a_job_that_ended_while_deploy_was_away_is_reported(lab: Lab) -> None:
+    runner = start_held_job(lab, RUNNER_LEASE_SECONDS=8)
+    is_back = False
+    lab.deploy.heartbeat_codes = lambda _job, _body: 200 if is_back else None
+    lab.deploy.report_code = lambda: 200 if is_back else None
+
+    lab.node.release.set()
+    outcome = runner.state_dir / "jobs" / "job-1.1" / "job.outcome.json"
+    assert wait_until(outcome.exists)
+    time.sleep(7)  # past 80 % of the lease
+    is_back = True
+
+    assert lab.report_of("job-1")["status"] == "SUCCEEDED"
+    assert runner.lines("killing") == []

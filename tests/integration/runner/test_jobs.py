@@ -55,8 +55,7 @@ def test_forked_and_cold_give_the_same_outcome(lab: Lab) -> None:
     reports = {}
 
     for execution in ("forked", "cold"):
-        # No waiting claim: the first runner's last one must not take a job of the second.
-        runner = lab.runner(execution, RUNNER_EXECUTION=execution, RUNNER_WAIT_SECONDS=0)
+        runner = lab.runner(execution, RUNNER_EXECUTION=execution)
         for number, payload in enumerate(PAYLOADS):
             lab.deploy.add(lab.job(f"{execution}-{number}", **payload))
         reports[execution] = [lab.report_of(f"{execution}-{n}") for n in range(3)]

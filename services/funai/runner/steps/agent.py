@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 
+from funai.contract.headers import RUNTIME_TOKEN
 from funai.runner.errors import AgentUnreachableError
 
 CONNECT_SECONDS = 3.0
@@ -33,7 +34,7 @@ class AgentClient:
         self._base_url = base_url
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.headers["X-Runtime-Token"] = token
+        self._session.headers[RUNTIME_TOKEN] = token
 
     def deploy(self, body: dict[str, Any], timeout: float) -> AgentAnswer:
         """Declare what should run. The answer comes when the node's gateway serves it.

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from funai.contract import ids
+from funai.contract.status import JOB_TYPE
+from funai.runner.model import JOB_ID
 from funai.runner.steps.step import StepError, shorten
 
-TYPE = "BUILD_AND_DEPLOY"
-APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-#: The grammar of github.com/distribution/reference; the tag or digest may be missing.
-IMAGE = re.compile(
-    r"(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-    r"(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*(?::[0-9]{1,5})?/)?"
-    r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
-)
-MAX_IMAGE_CHARS = 512
-DEFAULT_PORT = 3000
-MAX_PORT = 65535
+MAX_FENCE = 2**53
 MAX_URL_CHARS = 1024
 
 
@@ -48,22 +37,28 @@ class DeployJob:
 
         :raises StepError: reason ``JOB_INVALID`` or ``IMAGE_MISSING``, naming field and rule
         """
+        try:
+            return cls._parse(record)
+        except ids.FieldError as exc:
+            sentence = f"The job cannot be done: {exc}. Correct it and create the job again."
+            raise StepError(reason="JOB_INVALID", sentence=sentence) from exc
+
+    @classmethod
+    def _parse(cls, record: dict[str, Any]) -> DeployJob:
         payload, node = _mapping(record, "payload"), _mapping(record, "runtimeNode")
-        kind = record.get("type", TYPE)
-        if kind != TYPE:
-            raise _invalid(name="type", value=kind, rule=f"must be {TYPE}")
-        app_id = _text(payload.get("appId", record.get("appId")), "appId", APP_ID)
+        kind = record.get("type") or JOB_TYPE
+        if kind != JOB_TYPE:
+            raise _refused(name="type", value=kind, rule=f"must be {JOB_TYPE}")
+        app_id = ids.app_id(payload.get("appId", record.get("appId")))
         gateway = _url(node.get("gatewayBaseUrl"), "runtimeNode.gatewayBaseUrl")
-        base_path = _base_path(payload.get("basePath"), app_id)
+        base_path = ids.base_path(payload.get("basePath"), app_id)
         return cls(
-            job_id=_text(record.get("jobId", record.get("id")), "jobId", JOB_ID),
+            job_id=_job_id(record.get("jobId", record.get("id"))),
             app_id=app_id,
-            user_id=_text(payload.get("userId", record.get("userId")), "userId", USER_ID),
-            fence=_number(record.get("fence"), "fence", 1, 2**53),
+            user_id=ids.user_id(payload.get("userId", record.get("userId"))),
+            fence=_fence(record.get("fence")),
             image=_image(payload),
-            container_port=_number(
-                payload.get("containerPort") or DEFAULT_PORT, "containerPort", 1, MAX_PORT
-            ),
+            container_port=ids.container_port(payload.get("containerPort")),
             base_path=base_path,
             node_name=shorten(node.get("name", ""), 128),
             agent_base_url=_url(node.get("agentBaseUrl"), "runtimeNode.agentBaseUrl"),
@@ -80,24 +75,7 @@ def _image(payload: dict[str, Any]) -> str:
             ' {"image": "registry.example/team/app:1", "containerPort": 8080}.'
         )
         raise StepError(reason="IMAGE_MISSING", sentence=sentence)
-    if not isinstance(value, str) or len(value) > MAX_IMAGE_CHARS or not IMAGE.fullmatch(value):
-        raise _invalid(
-            name="image", value=value, rule="must be a reference like registry.example/team/app:1"
-        )
-    return value
-
-
-def _base_path(value: object, app_id: str) -> str:
-    wanted = f"/apps/{app_id}"
-    if value is None or value == "":
-        return wanted
-    if not isinstance(value, str) or value.removesuffix("/") != wanted:
-        raise _invalid(
-            name="basePath",
-            value=value,
-            rule=f"must be {wanted}, the app's own place on the gateway",
-        )
-    return wanted
+    return ids.image(value)
 
 
 def _deploy_url(value: object, gateway: str, base_path: str) -> str:
@@ -105,7 +83,7 @@ def _deploy_url(value: object, gateway: str, base_path: str) -> str:
     if value is None or value == "":
         return wanted
     if value != wanted:
-        raise _invalid(
+        raise _refused(
             name="deployUrl",
             value=value,
             rule=f"must be {wanted}, on the gateway of the job's node",
@@ -116,44 +94,40 @@ def _deploy_url(value: object, gateway: str, base_path: str) -> str:
 def _url(value: object, name: str) -> str:
     rule = "must be an address like http://node:7005"
     if not isinstance(value, str) or len(value) > MAX_URL_CHARS:
-        raise _invalid(name, value, rule)
+        raise _refused(name, value, rule)
     try:
         parts = urlsplit(value)
         is_usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError as exc:
-        raise _invalid(name, value, rule) from exc
+        raise _refused(name, value, rule) from exc
     if not is_usable or parts.username or parts.query or parts.fragment:
-        raise _invalid(name, value, rule)
+        raise _refused(name, value, rule)
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise _invalid(name, value, rule)
+        raise _refused(name, value, rule)
     return value.rstrip("/")
 
 
-def _text(value: object, name: str, grammar: re.Pattern[str]) -> str:
-    """Take a string or a whole number: clients send ids as either."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or not grammar.fullmatch(value):
-        raise _invalid(name, value, f"must match {grammar.pattern}")
+def _job_id(value: object) -> str:
+    if not isinstance(value, str) or not JOB_ID.fullmatch(value):
+        raise _refused(name="jobId", value=value, rule="must be 1 to 64 letters, digits, _ and -")
     return value
 
 
-def _number(value: object, name: str, low: int, high: int) -> int:
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,16}", value):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise _invalid(name, value, f"must be a whole number from {low} to {high}")
+def _fence(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_FENCE:
+        raise _refused(
+            name="fence", value=value, rule="must be a whole number from 1, as the claim gave it"
+        )
     return value
 
 
 def _mapping(record: dict[str, Any], name: str) -> dict[str, Any]:
     value = record.get(name)
     if not isinstance(value, dict):
-        raise _invalid(name, value, "must be an object")
+        raise _refused(name, value, "must be an object")
     return value
 
 
-def _invalid(name: str, value: object, rule: str) -> StepError:
-    shown = "missing" if value is None else f"{shorten(repr(value), 120)}"
-    sentence = f"The job's `{name}` is {shown}; it {rule}. Correct it and create the job again."
-    return StepError("JOB_INVALID", sentence)
+def _refused(name: str, value: object, rule: str) -> ids.FieldError:
+    shown = "is missing and" if value is None else shorten(repr(value), 120)
+    return ids.FieldError(f"{name} {shown} {rule}")
