@@ -23,6 +23,7 @@ from funai.runtime_agent.engine.containers import Containers
 from funai.runtime_agent.engine.images import Images
 from funai.runtime_agent.gateway import Gateway
 from funai.runtime_agent.heartbeat import Heartbeat
+from funai.runtime_agent.metrics import Metrics
 
 if TYPE_CHECKING:
     from funai.runtime_agent.config import Settings
@@ -65,7 +66,13 @@ class Agent:
         deployment = Deployment(self._parts, drains)
         recovery = Recovery(self._parts, deployment, drains)
         self._reconciler = Reconciler(self._parts, recovery, self.conditions)
-        self.apps = AppService(self._parts, deployment, fence_required=settings.fence_required)
+        self.metrics = Metrics(self._parts, self.conditions)
+        self.apps = AppService(
+            self._parts,
+            deployment,
+            self.metrics.count_deploy,
+            fence_required=settings.fence_required,
+        )
 
     def start(self) -> None:
         """Start reconcile and heartbeat in the background."""

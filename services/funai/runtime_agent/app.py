@@ -8,6 +8,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from flask import Flask, request
+from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import HTTPException
 
 from funai.runtime_agent.apps import routes as app_routes
@@ -43,6 +44,10 @@ def create_app(settings: Settings, agent: Agent) -> Flask:
     @app.get(HEALTH_PATH)
     def health() -> ResponseReturnValue:
         return {"ok": True, "node": settings.node_name, "conditions": agent.conditions.as_answer()}
+
+    @app.get("/metrics")
+    def metrics() -> ResponseReturnValue:
+        return agent.metrics.render(), {"Content-Type": CONTENT_TYPE_LATEST}
 
     _register_error_handlers(app)
     return app

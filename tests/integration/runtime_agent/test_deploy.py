@@ -7,8 +7,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
-from tests.integration.runtime_agent.rig import NETWORK, NODE_TOKEN, Node, eventually
+from tests.integration.runtime_agent.rig import NETWORK, NODE_TOKEN, TOKEN, Node, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,6 +232,17 @@ def test_heartbeat_names_the_node_with_its_figures(
     assert body["diskFreeBytes"] > 0
 
 
+def test_metrics_count_apps_and_outcomes(node: Node, app_image: Callable[[str], str]) -> None:
+    assert node.deploy(app_image("1"), fence=1).ok
+    node.deploy(app_image("exits"), fence=2)
+
+    text = requests.get(f"{node.url}/metrics", headers={"X-Runtime-Token": TOKEN}, timeout=10).text
+
+    assert 'funai_agent_apps{state="DEPLOYED"} 1.0' in text
+    assert 'funai_agent_deploys_total{outcome="CONTAINER_EXITED"} 1.0' in text
+    assert 'funai_agent_condition_ok{condition="engine"} 1.0' in text
+
+
 def test_resident_memory_stays_below_60_megabytes(
     node: Node, app_image: Callable[[str], str]
 ) -> None:
@@ -240,4 +252,5 @@ def test_resident_memory_stays_below_60_megabytes(
     assert node.process is not None
     with open(f"/proc/{node.process.pid}/status") as status:  # noqa: PTH123
         resident = next(line for line in status if line.startswith("VmRSS"))
+    print(resident)  # noqa: T201 - the measured figure, shown with -rP
     assert int(resident.split()[1]) < 60_000, resident

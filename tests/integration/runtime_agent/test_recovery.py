@@ -185,6 +185,29 @@ def test_removed_container_is_made_again_at_its_address(
     assert node.status()["fence"] == 1
 
 
+def test_rebooted_node_has_every_app_back_without_deploy(
+    node: Node, engine: APIClient, app_image: Callable[[str], str], fake_deploy: FakeDeploy
+) -> None:
+    for number in range(3):
+        assert node.deploy(app_image("1"), fence=1, appId=f"app{number}").ok
+    assert node.deploy(app_image("1"), fence=1, appId="off").ok
+    assert node.post("/agent/apps/stop", userId="7", appId="off").ok
+    node.kill()
+    node.haproxy.kill()
+    for name in own_containers(engine, node):
+        engine.kill(name) if name != "rt-off-1" else None
+    node.settings["AGENT_DEPLOY_URL"] = "http://127.0.0.1:1"
+
+    node.haproxy.start()
+    node.start()
+
+    for number in range(3):
+        app_id = f"app{number}"
+        eventually(lambda: node.page(app_id).startswith("release 1 "), HEALED_SECONDS)  # noqa: B023
+    assert not node.status("off")["running"]
+    assert node.haproxy.get("/apps/off/").status_code == 404
+
+
 def test_lost_state_file_is_rebuilt_from_the_containers(
     node: Node, engine: APIClient, app_image: Callable[[str], str]
 ) -> None:

@@ -23,9 +23,12 @@ from funai.runtime_agent.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from funai.runtime_agent.apps.parts import Parts
     from funai.runtime_agent.apps.recovery import Recovery
     from funai.runtime_agent.conditions import Conditions
+    from funai.runtime_agent.engine.containers import Seen
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_BACKOFF_SECONDS = 60.0
@@ -69,11 +72,16 @@ class Reconciler:
             adopt(self._parts)
             self._engine_seen = True
         self._recovery.run()
+        # One list for all apps: only what looks wrong in it is looked at closely.
+        seen = self._parts.containers.seen()
         for app in self._parts.apps.all():
             if self._parts.stopping.is_set():
                 return
-            self._heal_one(app)
-        self._remove_orphans()
+            if not _looks_right(app, seen.get(app.container_name)):
+                self._heal_one(app)
+            elif self._backoff.pop(app.app_id, None):
+                self._well_again(app)
+        self._remove_orphans(seen)
 
     def _heal_one(self, app: App) -> None:
         not_before, _ = self._backoff.get(app.app_id, (0.0, 0.0))
@@ -93,9 +101,11 @@ class Reconciler:
             self._backoff[app.app_id] = (time.monotonic() + delay, delay)
             self._conditions.report(name, error.detail)
             return
-        if self._backoff.pop(app.app_id, None):
-            self._conditions.report(name)
-            self._conditions.forget(name)
+
+    def _well_again(self, app: App) -> None:
+        name = f"app {app.app_id}"
+        self._conditions.report(name)
+        self._conditions.forget(name)
 
     def _heal(self, app: App) -> None:
         if app.state is AppState.STOPPED and app.container_name:
@@ -134,13 +144,12 @@ class Reconciler:
             start_reference = images.resolve(start_reference).start_reference
         self._parts.containers.create(container_spec(app, start_reference))
 
-    def _remove_orphans(self) -> None:
+    def _remove_orphans(self, listed: Iterable[str]) -> None:
         """Remove containers of ours that no record wants: a crash left them.
 
-        The list is read before the records, and a record is written before its container is
-        made: a container in the list without a record is nobody's.
+        :param listed: names, read before the records; as a record is written before its container
+            is made, a container in the list without a record is nobody's
         """
-        listed = self._parts.containers.of_this_node()
         wanted = self._wanted()
         for name in listed:
             container = self._parts.containers.find(name) if name not in wanted else None
@@ -194,6 +203,12 @@ class Reconciler:
         except RouteFailedError as error:
             return error
         return None
+
+
+def _looks_right(app: App, seen: Seen | None) -> bool:
+    if app.state is AppState.DEPLOYED:
+        return seen is not None and seen.alive and app.address in seen.addresses
+    return seen is None or not seen.alive
 
 
 def _with_cause(error: AgentError) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from funai.runtime_agent.apps.model import AppState
 from funai.runtime_agent.apps.retention import prune_images
-from funai.runtime_agent.errors import InvalidRequestError, RouteFailedError
+from funai.runtime_agent.errors import AgentError, InvalidRequestError, RouteFailedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from funai.runtime_agent.apps.deployment import Deployment
@@ -28,10 +29,19 @@ _RECONCILE_WAIT_SECONDS = 15.0
 class AppService:
     """What callers may ask of a node's apps.
 
+    :param count_deploy: told each deploy's outcome: a reason code, or ``DEPLOYED``
     :param fence_required: refuse deploys without a fence
     """
 
-    def __init__(self, parts: Parts, deployment: Deployment, *, fence_required: bool) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        deployment: Deployment,
+        count_deploy: Callable[[str], None],
+        *,
+        fence_required: bool,
+    ) -> None:
+        self._count_deploy = count_deploy
         self._parts = parts
         self._deployment = deployment
         self._fence_required = fence_required
@@ -43,6 +53,22 @@ class AppService:
         :raises BusyError: where the same app is being deployed by a request that is not older
         :raises AgentError: what went wrong; the old container is untouched then
         """
+        try:
+            answer = self._deploy(request)
+        except AgentError as error:
+            self._count_deploy(error.reason)
+            _LOG.warning(
+                "deploy of %s with fence %s failed: %s: %s",
+                request.app_id,
+                request.fence,
+                error.reason,
+                error.detail,
+            )
+            raise
+        self._count_deploy("DEPLOYED")
+        return answer
+
+    def _deploy(self, request: DeployRequest) -> dict[str, Any]:
         fence = request.fence
         if fence is None and self._fence_required:
             msg = "fence must be given"

@@ -68,6 +68,15 @@ class Container:
         return self.labels.get(MANAGED) == "true"
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A container as a list shows it."""
+
+    #: Runs, or the engine is about to start it again.
+    alive: bool
+    addresses: tuple[str, ...]
+
+
 class Containers:
     """Creates, watches and removes containers through the engine.
 
@@ -123,6 +132,20 @@ class Containers:
         """Return the names of all containers that this node's agent made, running or not."""
         labels = [f"{MANAGED}=true", f"{NODE}={self._node}"]
         return self._names({"label": labels}, every=True)
+
+    def seen(self) -> dict[str, Seen]:
+        """Return a glance at all containers of this node, by name, in one call to the engine."""
+        labels = [f"{MANAGED}=true", f"{NODE}={self._node}"]
+        with self._client.request("list containers") as engine:
+            found = engine.containers(all=True, filters={"label": labels})
+        return {
+            entry["Names"][0].removeprefix("/"): Seen(
+                alive=entry["State"] in {"running", "restarting"},
+                addresses=_addresses(entry),
+            )
+            for entry in found
+            if entry["Names"]
+        }
 
     def count_running(self) -> int:
         """Return how many app containers run."""
@@ -241,11 +264,6 @@ def printable(text: str, longest: int = 500) -> str:
 
 def _container(found: dict[str, Any]) -> Container:
     state = found["State"]
-    networks = found["NetworkSettings"]["Networks"] or {}
-    addresses = [
-        (network.get("IPAMConfig") or {}).get("IPv4Address") or network.get("IPAddress")
-        for network in networks.values()
-    ]
     return Container(
         name=found["Name"].removeprefix("/"),
         running=bool(state["Running"]),
@@ -256,6 +274,15 @@ def _container(found: dict[str, Any]) -> Container:
         error=str(state.get("Error") or ""),
         image=str(found["Config"]["Image"]),
         image_id=str(found["Image"]),
-        addresses=tuple(address for address in addresses if address),
+        addresses=_addresses(found),
         labels=dict(found["Config"]["Labels"] or {}),
     )
+
+
+def _addresses(found: dict[str, Any]) -> tuple[str, ...]:
+    networks = (found["NetworkSettings"]["Networks"] or {}).values()
+    addresses = [
+        (network.get("IPAMConfig") or {}).get("IPv4Address") or network.get("IPAddress")
+        for network in networks
+    ]
+    return tuple(address for address in addresses if address)
