@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.bench import deploy_latency, redeploy_under_load, resident_memory
+from tests.bench import deploy_latency, redeploy_under_load, resident_memory, runner_execution
 
 QUICK = os.environ.get("FUNAI_BENCH_QUICK") == "1"
 
@@ -15,6 +15,7 @@ QUICK = os.environ.get("FUNAI_BENCH_QUICK") == "1"
 @pytest.mark.parametrize(
     ("bench", "rounds", "quick_rounds"),
     [
+        pytest.param(runner_execution, 10, 3, id="runner execution"),
         pytest.param(resident_memory, 5, 1, id="resident memory"),
         pytest.param(deploy_latency, 30, 5, id="deploy latency"),
         pytest.param(redeploy_under_load, 20, 3, id="redeploy under load"),
