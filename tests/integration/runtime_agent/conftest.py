@@ -132,7 +132,7 @@ def registry(
         f"auth: {{htpasswd: {{realm: test, path: {folder}/htpasswd}}}}\n"
     )
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - Debian's registry on a file of this test
+        process = subprocess.Popen(
             [_REGISTRY, "serve", str(folder / "config.yml")], stdout=log, stderr=log
         )
     host = f"127.0.0.1:{port}"

@@ -52,7 +52,7 @@ class Haproxy:
 
     def start(self) -> None:
         with (self.folder / "haproxy.log").open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - HAProxy on a file of this test
+            self.process = subprocess.Popen(
                 [HAPROXY, "-db", "-f", str(self._config)], stdout=log, stderr=log
             )
         eventually(lambda: self.get("/internal/health").status_code == 200, what="haproxy")
