@@ -112,7 +112,8 @@ def _env(_: argparse.Namespace, __: Progress) -> int:
 
 
 def _test(options: argparse.Namespace, _: Progress) -> int:
-    return layers.run_layers(options.layers, quick=options.quick, keep_lab=options.keep_lab)
+    chosen = {"quick": options.quick, "keep_lab": options.keep_lab, "roles": options.role}
+    return layers.run_layers(options.layers, **chosen)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -145,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     command("env", _env, 'print the lab for a shell: eval "$(./dev env)"')
     test = command("test", _test, f"run layers of tests: {' '.join(layers.LAYERS)}")
     test.add_argument("layers", nargs="*", metavar="LAYER", choices=[*layers.LAYERS, []])
+    test.add_argument("--role", action="append", default=[], help="layer molecule: only this role")
     test.add_argument("--quick", action="store_true", help="fewer rounds in benchmarks")
     test.add_argument("--keep-lab", action="store_true", help="layer lab: use the lab that runs")
     return parser

@@ -45,7 +45,7 @@ class Load:
         self.figures: dict[str, float] = {}
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(  # noqa: S603 -- a fixed program
+        self._process = subprocess.Popen(
             self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         return self

@@ -61,7 +61,7 @@ class RemoteProgram:
 
     def __init__(self, platform: Platform, host: str, source: str, *arguments: str) -> None:
         command = shlex.join(["python3", "-u", "-c", source, *arguments])
-        self._process = subprocess.Popen(  # noqa: S603 -- the inventory's own connection
+        self._process = subprocess.Popen(
             [*platform.ssh_command(host), command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -51,7 +51,7 @@ def describe_machine() -> dict[str, Any]:
 
 def describe_versions() -> dict[str, str]:
     """Return the versions that matter to the numbers."""
-    commit = subprocess.run(  # noqa: S603 -- a fixed program and arguments
+    commit = subprocess.run(
         ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"],  # noqa: S607 -- from PATH
         capture_output=True,
         text=True,

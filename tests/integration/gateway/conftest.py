@@ -127,7 +127,7 @@ def start(folder: Path, **given: Any) -> Gateway:
     config = folder / "haproxy.cfg"
     config.write_text(render(folder, port, **given))
     with (folder / "stderr").open("wb") as stderr:
-        process = subprocess.Popen(  # noqa: S603 - HAProxy on a file of this test
+        process = subprocess.Popen(
             [HAPROXY, "-W", "-db", "-f", str(config)], stdout=subprocess.DEVNULL, stderr=stderr
         )
     gateway = Gateway(port, folder, process)

@@ -1,0 +1,1 @@
+"""Nodes: the hosts that run the users' apps, as operators declare and agents report them."""

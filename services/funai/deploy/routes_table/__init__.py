@@ -1,0 +1,1 @@
+"""The edge's route table: which node's gateway serves which app."""

@@ -1,0 +1,131 @@
+"""Tables of Deploy as SQLAlchemy Core sees them. Migrations are what makes them."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Double, Integer, MetaData, String, Table, Text, text
+from sqlalchemy.dialects.mysql import DATETIME
+
+#: The database's clock: UTC, microseconds; and the same as epoch milliseconds. The session's time
+#: zone is UTC (``database.SESSION``), so both agree.
+NOW = text("UTC_TIMESTAMP(6)")
+NOW_MS = text("FLOOR(UNIX_TIMESTAMP(NOW(6)) * 1000)")
+
+metadata = MetaData()
+
+_TIMES = (("create_time", DATETIME(fsp=6)), ("update_time", DATETIME(fsp=6)))
+
+
+def _times() -> list[Column[object]]:
+    return [Column(name, kind) for name, kind in _TIMES]
+
+
+node = Table(
+    "fun_ai_deploy_runtime_node",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", String(128)),
+    Column("agent_base_url", String(512)),
+    Column("gateway_base_url", String(512)),
+    Column("enabled", Integer),
+    Column("weight", Integer),
+    Column("last_heartbeat_at", DATETIME(fsp=6)),
+    Column("disk_free_pct", Double),
+    Column("disk_free_bytes", BigInteger),
+    Column("container_count", Integer),
+    *_times(),
+    Column("draining", Integer),
+)
+
+placement = Table(
+    "fun_ai_deploy_runtime_placement",
+    metadata,
+    Column("app_id", String(128), primary_key=True),
+    Column("node_id", BigInteger),
+    Column("last_active_at", BigInteger),
+    *_times(),
+)
+
+job = Table(
+    "fun_ai_deploy_job",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("type", String(64)),
+    Column("app_id", String(64)),
+    Column("status", String(32)),
+    Column("payload_json", Text),
+    Column("error_message", String(1024)),
+    Column("runner_id", String(128)),
+    Column("lease_expire_at", BigInteger),
+    *_times(),
+    Column("version", BigInteger),
+    Column("deploy_seq", BigInteger),
+    Column("fence", BigInteger),
+    Column("attempt", Integer),
+    Column("node_id", BigInteger),
+    Column("started_at", DATETIME(fsp=6)),
+    Column("run_started_at", BigInteger),
+    Column("ended_at", DATETIME(fsp=6)),
+    Column("phase", String(32)),
+    Column("phase_message", String(512)),
+    Column("reason_code", String(64)),
+    Column("reason", String(1024)),
+    Column("idempotency_key", String(128)),
+    Column("idempotency_hash", String(64)),
+)
+
+app_run = Table(
+    "fun_ai_deploy_app_run",
+    metadata,
+    Column("app_id", String(128), primary_key=True),
+    Column("node_id", BigInteger),
+    Column("last_job_id", String(64)),
+    Column("last_job_status", String(32)),
+    Column("last_error", String(1024)),
+    Column("last_deployed_at", BigInteger),
+    Column("last_active_at", BigInteger),
+    *_times(),
+)
+
+#: One row per app that ever had a job: its lock, its order and its fence. Rows stay for good, since
+#: nodes remember the highest fence they saw.
+app = Table(
+    "fun_ai_deploy_app",
+    metadata,
+    Column("app_id", String(64), primary_key=True),
+    Column("deploy_seq", BigInteger),
+    Column("fence", BigInteger),
+    Column("route_node_id", BigInteger),
+    Column("leftover_node_id", BigInteger),
+    Column("leftover_user_id", String(64)),
+    *_times(),
+)
+
+job_event = Table(
+    "fun_ai_deploy_job_event",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=True),
+    Column("job_id", String(64)),
+    Column("app_id", String(64)),
+    Column("at", DATETIME(fsp=6)),
+    Column("actor", String(160)),
+    Column("from_status", String(32)),
+    Column("to_status", String(32)),
+    Column("phase", String(32)),
+    Column("reason", String(1024)),
+    Column("detail", Text),
+)
+
+runner = Table(
+    "fun_ai_deploy_runner",
+    metadata,
+    Column("runner_id", String(128), primary_key=True),
+    Column("last_seen_at", DATETIME(fsp=6)),
+    Column("capacity", Integer),
+)
+
+route_version = Table(
+    "fun_ai_deploy_route_version",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger),
+)
