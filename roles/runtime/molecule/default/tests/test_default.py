@@ -80,7 +80,7 @@ def test_agent_answers(host: Host) -> None:
 
 def test_agent_refuses_who_shows_no_token(host: Host) -> None:
     status = host.check_output(
-        "curl -s -o /dev/null -w '%%{http_code}' 'http://127.0.0.1:7005/agent/apps/status?appId=a'"
+        "curl -s -o /dev/null -w '%{http_code}' 'http://127.0.0.1:7005/agent/apps/status?appId=a'"
     )
     assert status == "401"
 
