@@ -233,7 +233,10 @@ def act(
     runtime = removed.get("runtime") or {}
     if not (runtime.get("success") or runtime.get("skipped")):
         # Clean-up answers 200 whatever the node said (docs/contract.md, section 3).
-        msg = f"its records are gone, but its node still has it: {runtime.get('error')}"
+        msg = (
+            f"its records are gone, but its node still has it: {runtime.get('error')}."
+            f" {runtime.get('reason') or ''}"
+        )
         raise DeployError(msg)
     return None
 
