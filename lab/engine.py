@@ -118,7 +118,15 @@ def stop_if_ours() -> bool:
         return False
     os.kill(pid, signal.SIGTERM)
     _STARTED_BY_US.unlink()
-    return wait_until(lambda: not Path(f"/proc/{pid}").exists(), seconds=_START_SECONDS)
+    return wait_until(lambda: not _is_alive(pid), seconds=_START_SECONDS)
+
+
+def _is_alive(pid: int) -> bool:
+    """Tell whether a process runs; one that ended and that nobody asked about does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
 
 
 def inspect(kind: str, name: str) -> dict[str, t.Any] | None:

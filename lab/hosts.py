@@ -209,6 +209,8 @@ def write_extra_hosts(hosts: list[LabHost]) -> None:
 
 def existing() -> list[LabHost]:
     """List the hosts of the lab that exist, running or not."""
+    if not engine.answers():
+        return []
     argv = ["docker", "ps", "--all", "--filter", f"label={layout.LABEL}", "--format", "{{.Names}}"]
     names = set(run(argv, timeout=60).split())
     every = layout.lab_hosts(layout.MAX_PER_GROUP, layout.MAX_PER_GROUP)
