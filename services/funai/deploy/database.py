@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import URL, create_engine, event
+from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -60,17 +60,8 @@ def is_duplicate(exc: DBAPIError) -> bool:
 
 def make_engine(settings: DatabaseSettings, *, pool_size: int) -> Engine:
     """Return an engine that connects at first use."""
-    url = URL.create(
-        "mysql+pymysql",
-        username=settings.user,
-        password=settings.password,
-        host=settings.host,
-        port=settings.port,
-        database=settings.name,
-        query={"charset": "utf8mb4"},
-    )
     engine = create_engine(
-        url,
+        settings.url(),
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
         pool_recycle=_LIFETIME_SECONDS,
@@ -138,7 +129,9 @@ class Database:
         if number in _READ_ONLY:
             return UnavailableError("the database takes no writes now (read-only); try again")
         if number in _RETRYABLE:
-            return UnavailableError(f"the database was busy {_TRIES} times (error {number}); try again")
+            return UnavailableError(
+                f"the database was busy {_TRIES} times (error {number}); try again"
+            )
         if number in _AWAY or exc.connection_invalidated:
             _LOG.warning("database is away", extra={"fields": {"error": number}})
             return UnavailableError(f"the database does not answer (error {number}); try again")

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, Integer, MetaData, String, Table, Text, text
+from typing import TYPE_CHECKING
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    literal_column,
+)
 from sqlalchemy.dialects.mysql import DATETIME
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 #: The database's clock: UTC, microseconds; and the same as epoch milliseconds. The session's time
 #: zone is UTC (``database.SESSION``), so both agree.
-NOW = text("UTC_TIMESTAMP(6)")
-NOW_MS = text("FLOOR(UNIX_TIMESTAMP(NOW(6)) * 1000)")
+NOW = literal_column("UTC_TIMESTAMP(6)", DATETIME(fsp=6))
+NOW_MS = literal_column("FLOOR(UNIX_TIMESTAMP(NOW(6)) * 1000)", BigInteger)
 
 metadata = MetaData()
 
-_TIMES = (("create_time", DATETIME(fsp=6)), ("update_time", DATETIME(fsp=6)))
 
-
-def _times() -> list[Column[object]]:
-    return [Column(name, kind) for name, kind in _TIMES]
+def _times() -> list[Column[datetime]]:
+    return [Column("create_time", DATETIME(fsp=6)), Column("update_time", DATETIME(fsp=6))]
 
 
 node = Table(

@@ -29,9 +29,7 @@ class Table:
     targets: tuple[Target, ...]
 
 
-def resolve(
-    targets: Iterable[Target], lookup: Callable[[str], str | None]
-) -> list[dict[str, str]]:
+def resolve(targets: Iterable[Target], lookup: Callable[[str], str | None]) -> list[dict[str, str]]:
     """Return the routes as ``ip:port``; one whose host has no address now is left out.
 
     :param lookup: returns a host name's IPv4 address, or None

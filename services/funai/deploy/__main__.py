@@ -1,0 +1,83 @@
+"""Command line of Deploy: ``funai-deploy serve | migrate [--check] | openapi``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+
+from funai.deploy.config import ConfigError, DatabaseSettings, RunnerAccess, Secrets, Settings
+
+#: Wrong settings: systemd does not start the service again before they change.
+EXIT_SETTINGS = 2
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    parser = argparse.ArgumentParser(prog="funai-deploy", description="Deploy, the control plane.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="serve the API")
+    migrating = commands.add_parser(
+        "migrate", help="bring the schema up to date; the last line says changed or unchanged"
+    )
+    migrating.add_argument(
+        "--check", action="store_true", help="say which it would be and write nothing"
+    )
+    commands.add_parser("openapi", help="print the OpenAPI document")
+    options = parser.parse_args(argv)
+    try:
+        if options.command == "serve":
+            return _serve()
+        if options.command == "migrate":
+            return _migrate(check=options.check)
+    except ConfigError as exc:
+        sys.stderr.write(f"funai-deploy: {exc}\n")
+        return EXIT_SETTINGS
+    return _openapi()
+
+
+def _serve() -> int:
+    settings = Settings.from_env(os.environ)
+    from funai.deploy.server import Server  # noqa: PLC0415 - migrate needs none of it
+
+    Server(settings).run()
+    return 0
+
+
+def _migrate(*, check: bool) -> int:
+    settings = DatabaseSettings.from_env(os.environ)
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - serve's parent needs none of it
+
+    from funai.deploy.migrate import (  # noqa: PLC0415 - serve's parent needs none of it
+        MigrationError,
+        migrate,
+        needs_migration,
+    )
+
+    try:
+        changed = needs_migration(settings) if check else migrate(settings)
+    except (MigrationError, SQLAlchemyError) as exc:
+        where = f"{settings.name} on {settings.host}:{settings.port} as {settings.user}"
+        sys.stderr.write(f"funai-deploy: could not migrate {where}: {exc}\n")
+        return 1
+    sys.stdout.write("changed\n" if changed else "unchanged\n")
+    return 0
+
+
+def _openapi() -> int:
+    from funai.deploy.app import create_app  # noqa: PLC0415 - only here
+
+    unused = "unused-by-the-document"
+    settings = Settings(
+        database=DatabaseSettings("localhost", "db", "user", unused),
+        secrets=Secrets(unused, unused, unused, unused, unused, unused),
+        runners=RunnerAccess(),
+    )
+    document = create_app(settings).app.api_doc
+    sys.stdout.write(json.dumps(document, indent=2, sort_keys=True) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Apps: what is last known of them, and stopping and removing them."""

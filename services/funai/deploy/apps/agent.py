@@ -1,0 +1,72 @@
+"""Speaks to a node's runtime-agent. The only HTTP that Deploy sends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from funai.contract.headers import RUNTIME_TOKEN
+from funai.deploy.apps.model import AgentAnswer
+from funai.deploy.wire import keep_head
+
+if TYPE_CHECKING:
+    from funai.deploy.nodes.model import Node
+
+_CONNECT_SECONDS = 2.0
+_MAX_ERROR = 500
+
+
+class AgentClient:
+    """Calls agents with the runtime token."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def stop(self, node: Node, body: dict[str, Any], *, seconds: float) -> AgentAnswer:
+        """Ask the node to stop an app."""
+        return self._post(node, "/agent/apps/stop", body, seconds)
+
+    def delete(self, node: Node, body: dict[str, Any], *, seconds: float) -> AgentAnswer:
+        """Ask the node to remove an app's containers and images."""
+        return self._post(node, "/agent/apps/delete", body, seconds)
+
+    def _post(self, node: Node, path: str, body: dict[str, Any], seconds: float) -> AgentAnswer:
+        url = node.agent_base_url.rstrip("/") + path
+        try:
+            # A session of its own: neither proxies nor .netrc of the environment belong between us.
+            with requests.Session() as session:
+                session.trust_env = False
+                answer = session.post(
+                    url,
+                    json=body,
+                    headers={RUNTIME_TOKEN: self._token},
+                    timeout=(_CONNECT_SECONDS, seconds),
+                    allow_redirects=False,
+                )
+                return _read(url, answer)
+        except requests.RequestException as exc:
+            return AgentAnswer(success=False, error=f"POST {url} got no answer: {_cause(exc)}")
+
+
+def _read(url: str, answer: requests.Response) -> AgentAnswer:
+    try:
+        body = answer.json()
+    except requests.JSONDecodeError:
+        body = None
+    response = body if isinstance(body, dict) else {}
+    if answer.status_code == requests.codes.ok and response:
+        return AgentAnswer(success=True, response=response)
+    why = response.get("detail") or answer.text
+    error = f"POST {url} answered HTTP {answer.status_code}: {keep_head(str(why), _MAX_ERROR)}"
+    return AgentAnswer(success=False, response=response, error=error)
+
+
+def _cause(exc: requests.RequestException) -> str:
+    if isinstance(exc, requests.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(exc, requests.ReadTimeout):
+        return "no answer in time"
+    if isinstance(exc, requests.ConnectionError):
+        return "the connection was refused or cut"
+    return type(exc).__name__

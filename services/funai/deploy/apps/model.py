@@ -1,0 +1,51 @@
+"""What Deploy knows of an app. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from funai.deploy.nodes.model import Node
+
+
+@dataclass(frozen=True)
+class AppRun:
+    """The last-known row of an app."""
+
+    app_id: str
+    node_id: int | None
+    last_job_id: str | None
+    last_job_status: str | None
+    last_error: str | None
+    #: Epoch milliseconds; only moved by success.
+    last_deployed_at: int | None
+    last_active_at: int | None
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where an app is placed, and the fence that a call about it carries."""
+
+    app_id: str
+    node: Node | None
+    fence: int = 0
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Purged:
+    """Rows that went."""
+
+    jobs: int
+    app_runs: int
+    placements: int
+
+
+@dataclass(frozen=True)
+class AgentAnswer:
+    """What came of a call to an agent."""
+
+    success: bool
+    response: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None

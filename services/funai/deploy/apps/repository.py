@@ -1,0 +1,66 @@
+"""Where the last known of apps is kept, and how an app's rows go. The only SQL of this feature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, select, update
+
+from funai.contract.status import STOPPED
+from funai.deploy.apps.model import AppRun, Purged
+from funai.deploy.jobs.payload import load
+from funai.deploy.schema import NOW, NOW_MS, app_run, job, job_event, placement
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+MAX_IMAGES = 100
+
+
+def get_run(connection: Connection, app_id: str) -> AppRun | None:
+    """Return what is last known of the app, or None."""
+    row = connection.execute(select(app_run).where(app_run.c.app_id == app_id)).first()
+    if row is None:
+        return None
+    return AppRun(
+        app_id=row.app_id,
+        node_id=row.node_id,
+        last_job_id=row.last_job_id,
+        last_job_status=row.last_job_status,
+        last_error=row.last_error,
+        last_deployed_at=row.last_deployed_at,
+        last_active_at=row.last_active_at,
+    )
+
+
+def mark_stopped(connection: Connection, app_id: str) -> None:
+    """Record that the app was stopped."""
+    connection.execute(
+        update(app_run)
+        .where(app_run.c.app_id == app_id)
+        .values(last_job_status=STOPPED, last_active_at=NOW_MS, update_time=NOW)
+    )
+
+
+def images(connection: Connection, app_id: str) -> tuple[str, ...]:
+    """Return the images that the app's newest jobs named, sorted."""
+    rows = connection.execute(
+        select(job.c.payload_json)
+        .where(job.c.app_id == app_id)
+        .order_by(job.c.create_time.desc())
+        .limit(MAX_IMAGES)
+    )
+    found = {load(row.payload_json).get("image") for row in rows}
+    return tuple(sorted(image for image in found if isinstance(image, str)))
+
+
+def purge(connection: Connection, app_id: str) -> Purged:
+    """Delete the app's rows. Its fence stays: nodes remember the highest that they saw."""
+    connection.execute(delete(job_event).where(job_event.c.app_id == app_id))
+    return Purged(
+        jobs=connection.execute(delete(job).where(job.c.app_id == app_id)).rowcount,
+        placements=connection.execute(
+            delete(placement).where(placement.c.app_id == app_id)
+        ).rowcount,
+        app_runs=connection.execute(delete(app_run).where(app_run.c.app_id == app_id)).rowcount,
+    )

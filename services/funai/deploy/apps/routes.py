@@ -1,0 +1,125 @@
+"""HTTP of apps: parse, call, render."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask_openapi3.blueprint import APIBlueprint
+from pydantic import Field
+
+from funai.contract.envelope import envelope
+from funai.deploy.access import DEPLOY
+from funai.deploy.fields import AppId, Model, UserId
+
+if TYPE_CHECKING:
+    from funai.deploy.apps.model import Purged
+    from funai.deploy.apps.service import AppService, Cleaned
+
+
+class AppBody(Model):
+    """Which app of which user."""
+
+    user_id: UserId = Field(alias="userId")
+    app_id: AppId = Field(alias="appId")
+
+
+class AppPath(Model):
+    """Which app."""
+
+    app_id: AppId
+
+
+def create_blueprint(apps: AppService) -> APIBlueprint:
+    """Return the routes under ``/deploy/apps``."""
+    blueprint = APIBlueprint("apps", __name__, url_prefix="/deploy/apps")
+
+    @blueprint.get("/<string:app_id>", summary="Last known of an app", security=DEPLOY)
+    def last_known(path: AppPath) -> dict[str, Any]:
+        found = apps.last_known(path.app_id)
+        return envelope(
+            {
+                "appId": found.app_id,
+                "nodeId": found.node_id,
+                "lastJobId": found.last_job_id,
+                "lastJobStatus": found.last_job_status,
+                "lastError": found.last_error,
+                "lastDeployedAt": found.last_deployed_at,
+                "lastActiveAt": found.last_active_at,
+            }
+        )
+
+    @blueprint.post("/stop", summary="Stop an app", security=DEPLOY)
+    def stop(body: AppBody) -> dict[str, Any]:
+        node, answer = apps.stop(body.app_id, body.user_id)
+        return envelope(
+            {
+                "appId": body.app_id,
+                "userId": _number(body.user_id),
+                "nodeId": node.id,
+                "agentBaseUrl": node.agent_base_url,
+                "runtime": answer,
+            }
+        )
+
+    @blueprint.post("/purge", summary="Delete an app's rows", security=DEPLOY)
+    def purge(body: AppBody) -> dict[str, Any]:
+        return envelope(_purged(body, apps.purge(body.app_id)))
+
+    @blueprint.post("/cleanup", summary="Remove an app from node and rows", security=DEPLOY)
+    def clean_up(body: AppBody) -> dict[str, Any]:
+        return envelope(_cleaned(body, apps.clean_up(body.app_id, body.user_id)))
+
+    return blueprint
+
+
+def _number(user_id: str) -> int | str:
+    return int(user_id) if user_id.isascii() and user_id.isdigit() else user_id
+
+
+def _purged(body: AppBody, purged: Purged) -> dict[str, Any]:
+    return {
+        "appId": body.app_id,
+        "userId": _number(body.user_id),
+        "deletedJobs": purged.jobs,
+        "deletedAppRuns": purged.app_runs,
+        "deletedPlacements": purged.placements,
+    }
+
+
+def _cleaned(body: AppBody, cleaned: Cleaned) -> dict[str, Any]:
+    return {
+        "userId": body.user_id,
+        "appId": body.app_id,
+        "imageTags": list(cleaned.home.images),
+        # Images in the registry are the registry's own retention's business.
+        "registry": {
+            "enabled": False,
+            "deleted": [],
+            "failed": [],
+            "repoDeleted": [],
+            "repoFailed": [],
+        },
+        "runtime": _runtime(cleaned),
+        "purge": _purged(body, cleaned.purged),
+    }
+
+
+def _runtime(cleaned: Cleaned) -> dict[str, Any]:
+    node, answer = cleaned.home.node, cleaned.answer
+    if node is None or answer is None:
+        return {
+            "agentBaseUrl": None,
+            "response": None,
+            "success": True,
+            "skipped": True,
+            "reason": "the app is not placed on any node",
+        }
+    found = {
+        "agentBaseUrl": node.agent_base_url,
+        "response": answer.response or None,
+        "success": answer.success,
+    }
+    if not answer.success:
+        found["error"] = answer.error
+        found["reason"] = "Deploy repeats the removal until the node has done it"
+    return found

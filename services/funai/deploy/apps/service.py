@@ -1,0 +1,164 @@
+"""Use cases on apps: look, stop, purge, clean up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from funai.contract.status import JobStatus
+from funai.deploy.apps import repository
+from funai.deploy.apps.model import AgentAnswer, Home
+from funai.deploy.errors import AgentFailedError, NotFoundError
+from funai.deploy.jobs.ending import end_job
+from funai.deploy.jobs.model import ACTOR_API, CANCELLED_BY_CALLER, Ending
+from funai.deploy.jobs.repository import JobRepository
+from funai.deploy.nodes.repository import NodeRepository
+from funai.deploy.placements.repository import AppRepository, PlacementRepository
+from funai.deploy.routes_table.repository import bump_version
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from funai.deploy.apps.agent import AgentClient
+    from funai.deploy.apps.model import AppRun, Purged
+    from funai.deploy.nodes.model import Node
+    from funai.deploy.parts import Parts
+
+#: An agent lets a container finish its requests before it stops it.
+_STOP_SECONDS = 60.0
+#: With the connection's two, and the database's work, below the eight that callers wait for.
+_DELETE_SECONDS = 4.5
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What a cleanup did."""
+
+    home: Home
+    answer: AgentAnswer | None
+    purged: Purged
+
+
+class AppService:
+    """Stops and removes apps."""
+
+    def __init__(self, parts: Parts, agent: AgentClient) -> None:
+        self._parts = parts
+        self._agent = agent
+
+    def last_known(self, app_id: str) -> AppRun:
+        """Return what is last known of the app.
+
+        :raises NotFoundError: where it never ran
+        """
+        found = self._parts.database.run(lambda c: repository.get_run(c, app_id))
+        if found is None:
+            msg = f"nothing is known of app {app_id}; it was never deployed, or it was purged"
+            raise NotFoundError(msg)
+        return found
+
+    def stop(self, app_id: str, user_id: str) -> tuple[Node, dict[str, Any]]:
+        """Stop the app on its node; return the node and its agent's answer.
+
+        :raises NotFoundError: where the app is on no node
+        :raises AgentFailedError: where the agent did not do it
+        """
+        home = self._parts.database.run(lambda c: self._home(c, app_id))
+        if home.node is None:
+            msg = f"app {app_id} is not placed on any node, so there is nothing to stop"
+            raise NotFoundError(msg)
+        body = _target(home, user_id)
+        answer = self._agent.stop(home.node, body, seconds=_STOP_SECONDS)
+        if not answer.success:
+            msg = f"app {app_id} was not stopped on node {home.node.name}: {answer.error}"
+            raise AgentFailedError(msg)
+        self._parts.database.run(lambda c: repository.mark_stopped(c, app_id))
+        return home.node, answer.response
+
+    def purge(self, app_id: str) -> Purged:
+        """Delete what Deploy keeps of the app: jobs, placement, last-known, route."""
+        purged = self._parts.database.run(lambda c: self._purge(c, app_id))
+        self._parts.ring_all()
+        return purged
+
+    def clean_up(self, app_id: str, user_id: str) -> Cleaned:
+        """Remove the app's containers and images from its node, then its rows.
+
+        Where the node does not answer, the rows go all the same and the reaper repeats the removal.
+        """
+        home = self._parts.database.run(lambda c: self._close(c, app_id))
+        answer = None
+        if home.node is not None:
+            answer = self._agent.delete(home.node, _target(home, user_id), seconds=_DELETE_SECONDS)
+        left = home.node if answer is not None and not answer.success else None
+
+        def work(connection: Connection) -> Purged:
+            purged = self._purge(connection, app_id)
+            if left is not None:
+                AppRepository(connection).set_leftover(app_id, left.id, user_id)
+            return purged
+
+        purged = self._parts.database.run(work)
+        self._parts.ring_all()
+        return Cleaned(home, answer, purged)
+
+    def clear_leftovers(self, limit: int) -> None:
+        """Remove containers from nodes on which an app was left behind. For the reaper."""
+        for app_id, node_id, user_id, fence in self._parts.database.run(
+            lambda c: AppRepository(c).leftovers(limit)
+        ):
+            self._clear_leftover(Home(app_id, self._node(node_id), fence), node_id, user_id)
+
+    def _clear_leftover(self, home: Home, node_id: int, user_id: str) -> None:
+        if home.node is not None:
+            if not home.node.fresh:
+                return
+            body = _target(home, user_id)
+            if not self._agent.delete(home.node, body, seconds=_DELETE_SECONDS).success:
+                return
+        self._parts.database.run(lambda c: AppRepository(c).forget_leftover(home.app_id, node_id))
+
+    def _node(self, node_id: int) -> Node | None:
+        stale = self._parts.settings.limits.node_stale
+        return self._parts.database.run(lambda c: NodeRepository(c, stale).by_id(node_id))
+
+    def _home(self, connection: Connection, app_id: str) -> Home:
+        node_id = PlacementRepository(connection).node_of(app_id)
+        nodes = NodeRepository(connection, self._parts.settings.limits.node_stale)
+        return Home(
+            app_id=app_id,
+            node=None if node_id is None else nodes.by_id(node_id),
+            fence=AppRepository(connection).fence(app_id),
+            images=repository.images(connection, app_id),
+        )
+
+    def _close(self, connection: Connection, app_id: str) -> Home:
+        """Cancel what runs for the app, and make every claim before now a stale one."""
+        apps = AppRepository(connection)
+        apps.lock(app_id)
+        active = JobRepository(connection).active_of(app_id)
+        if active is not None:
+            ending = Ending(
+                status=JobStatus.CANCELLED,
+                actor=ACTOR_API,
+                reason_code=CANCELLED_BY_CALLER,
+                reason="the app is being removed",
+            )
+            end_job(connection, active, ending)
+        return replace(self._home(connection, app_id), fence=apps.next_fence(app_id))
+
+    def _purge(self, connection: Connection, app_id: str) -> Purged:
+        apps = AppRepository(connection)
+        apps.lock(app_id)
+        purged = repository.purge(connection, app_id)
+        if apps.route_node(app_id) is not None:
+            apps.set_route(app_id, None)
+            bump_version(connection)
+        return purged
+
+
+def _target(home: Home, user_id: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"userId": user_id, "appId": home.app_id}
+    if home.fence:
+        body["fence"] = home.fence
+    return body

@@ -1,0 +1,53 @@
+"""Ends a job inside a transaction: its row, its event, what is last known of the app, its route."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from funai.contract.status import JobStatus
+from funai.deploy.events import repository as events
+from funai.deploy.events.model import Event
+from funai.deploy.jobs.repository import AppRunRepository, JobRepository
+from funai.deploy.placements.repository import AppRepository
+from funai.deploy.routes_table.repository import bump_version
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from funai.deploy.jobs.model import Ending, Job
+
+
+def end_job(connection: Connection, found: Job, ending: Ending) -> bool:
+    """End the job if it is still as it was found; tell whether it was. The app's row is locked."""
+    if not JobRepository(connection).end(found, ending):
+        return False
+    events.record(
+        connection,
+        Event(
+            job_id=found.id,
+            app_id=found.app_id,
+            actor=ending.actor,
+            from_status=found.status,
+            to_status=ending.status,
+            phase=found.phase,
+            reason=ending.reason or ending.error_message,
+            detail={"reasonCode": ending.reason_code, "attempt": found.attempt, **ending.detail},
+        ),
+    )
+    AppRunRepository(connection).follow(found, ending.status, ending.error_message)
+    if ending.status is JobStatus.SUCCEEDED and found.node_id is not None:
+        _move_route(connection, replace(found, status=ending.status), found.node_id)
+    return True
+
+
+def _move_route(connection: Connection, ended: Job, node_id: int) -> None:
+    """Send the app's requests to the node that serves it now; the old node is to be cleared."""
+    apps = AppRepository(connection)
+    before = apps.route_node(ended.app_id)
+    if before == node_id:
+        return
+    apps.set_route(ended.app_id, node_id)
+    if before is not None:
+        apps.set_leftover(ended.app_id, before, ended.user_id)
+    bump_version(connection)

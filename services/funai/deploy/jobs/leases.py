@@ -1,0 +1,256 @@
+"""Use cases of runners on jobs: claim, heartbeat, report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from funai.contract.status import JobStatus
+from funai.deploy.events import repository as events
+from funai.deploy.events.model import Event
+from funai.deploy.jobs.ending import end_job
+from funai.deploy.jobs.model import Ending, JobView, is_replay, lost_lease
+from funai.deploy.jobs.repository import AppRunRepository, JobRepository
+from funai.deploy.jobs.service import unknown_job
+from funai.deploy.nodes.repository import NodeRepository
+from funai.deploy.placements.model import Chosen, Waiting, decide
+from funai.deploy.placements.repository import AppRepository, PlacementRepository
+from funai.deploy.routes_table.repository import bump_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Connection
+
+    from funai.deploy.jobs.model import Extension, Job, Report
+    from funai.deploy.jobs.repository import Candidate
+    from funai.deploy.nodes.model import Node
+    from funai.deploy.parts import Parts
+    from funai.deploy.runners.service import RunnerService
+
+#: Claimable jobs that are looked at together, and pages of them in one look. A job that no node can
+#: take must not hide a later one that some node can.
+_PAGE = 100
+_PAGES = 10
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What a look for work saw, without locks."""
+
+    candidates: list[Candidate]
+    nodes: list[Node]
+    load: Mapping[int, int]
+
+    def decide(self, app_id: str, placed_on: int | None) -> Chosen | Waiting:
+        return decide(app_id, placed_on, self.nodes, self.load)
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """Who claims, for how long."""
+
+    runner_id: str
+    lease_seconds: int
+
+
+class LeaseService:
+    """Hands jobs to runners and hears from them."""
+
+    def __init__(self, parts: Parts, runners: RunnerService) -> None:
+        self._parts = parts
+        self._runners = runners
+
+    def claim(self, runner_id: str, lease_seconds: int, wait_seconds: float) -> JobView | None:
+        """Give the runner the oldest job that some node can take; None where there is none.
+
+        :param wait_seconds: how long to wait for one
+        :raises UnavailableError: where too many claims wait already
+        """
+        self._runners.touch(runner_id)
+        claim = _Claim(runner_id, lease_seconds)
+        claimed = self._parts.work_available.wait_for(lambda: self._look(claim), wait_seconds)
+        if claimed is not None:
+            self._parts.routes_changed.ring()
+        return claimed
+
+    def _look(self, claim: _Claim) -> JobView | None:
+        for page in range(_PAGES):
+            survey = self._parts.database.run(
+                lambda c, offset=page * _PAGE: self._survey(c, offset)
+            )
+            for candidate in survey.candidates:
+                claimed = self._try(claim, candidate, survey)
+                if claimed is not None:
+                    return claimed
+            if len(survey.candidates) < _PAGE:
+                return None
+        return None
+
+    def _survey(self, connection: Connection, offset: int) -> _Survey:
+        limits = self._parts.settings.limits
+        candidates = JobRepository(connection).candidates(limits.max_attempts, _PAGE, offset)
+        if not candidates:
+            return _Survey([], [], {})
+        nodes = NodeRepository(connection, limits.node_stale).all()
+        return _Survey(candidates, nodes, PlacementRepository(connection).load())
+
+    def _try(self, claim: _Claim, candidate: Candidate, survey: _Survey) -> JobView | None:
+        decision = survey.decide(candidate.app_id, candidate.placed_on)
+        if isinstance(decision, Chosen):
+            return self._parts.database.run(lambda c: self._take(c, claim, candidate, survey))
+        if candidate.reason != decision.reason:
+            self._parts.database.run(lambda c: explain(c, candidate, decision))
+        return None
+
+    def _take(
+        self, connection: Connection, claim: _Claim, candidate: Candidate, survey: _Survey
+    ) -> JobView | None:
+        app_id, limits = candidate.app_id, self._parts.settings.limits
+        jobs, apps = JobRepository(connection), AppRepository(connection)
+        placements = PlacementRepository(connection)
+        apps.lock(app_id)
+        before = jobs.get(candidate.job_id)
+        decision = survey.decide(app_id, placements.node_of(app_id))
+        if before is None or isinstance(decision, Waiting):
+            return None
+        taken = jobs.take(
+            candidate.job_id,
+            runner_id=claim.runner_id,
+            lease_seconds=claim.lease_seconds,
+            fence=apps.next_fence(app_id),
+            node_id=decision.node.id,
+            limit=limits.max_attempts,
+        )
+        if not taken:
+            return None
+        placements.put(app_id, decision.node.id)
+        view = jobs.view(candidate.job_id, limits.node_stale)
+        if view is None:
+            return None
+        self._record_claim(connection, before, view.job, decision.node)
+        return replace(view, node=decision.node, lease_seconds=claim.lease_seconds)
+
+    def _record_claim(self, connection: Connection, before: Job, taken: Job, node: Node) -> None:
+        events.record(
+            connection,
+            Event(
+                job_id=taken.id,
+                app_id=taken.app_id,
+                actor=f"runner:{taken.runner_id}",
+                from_status=before.status,
+                to_status=JobStatus.RUNNING,
+                reason=f"claimed, attempt {taken.attempt}",
+                detail={
+                    "fence": taken.fence,
+                    "attempt": taken.attempt,
+                    "node": node.name,
+                    "previousRunner": before.runner_id,
+                },
+            ),
+        )
+        AppRunRepository(connection).follow(taken, JobStatus.RUNNING)
+        apps = AppRepository(connection)
+        apps.forget_leftover(taken.app_id, node.id)
+        if apps.route_node(taken.app_id) is None:
+            apps.set_route(taken.app_id, node.id)
+            bump_version(connection)
+        self._parts.metrics.transitions.labels(before.status, JobStatus.RUNNING).inc()
+
+    def heartbeat(self, beat: Extension) -> JobView:
+        """Extend the lease of the runner that holds it.
+
+        :raises NotFoundError: where there is no such job
+        :raises ConflictError: where the caller does not hold the lease any more
+        """
+        self._runners.touch(beat.runner_id)
+
+        def work(connection: Connection) -> Job:
+            jobs = JobRepository(connection)
+            before = jobs.get(beat.job_id)
+            if before is None:
+                raise unknown_job(beat.job_id)
+            if not jobs.extend(beat):
+                raise lost_lease(jobs.get(beat.job_id) or before, beat.runner_id, beat.fence)
+            if beat.phase is not None and beat.phase != before.phase:
+                self._record_phase(connection, before, beat)
+            return jobs.get(beat.job_id) or before
+
+        return JobView(self._parts.database.run(work), with_node=False)
+
+    def _record_phase(self, connection: Connection, job: Job, beat: Extension) -> None:
+        events.record(
+            connection,
+            Event(
+                job_id=job.id,
+                app_id=job.app_id,
+                actor=f"runner:{beat.runner_id}",
+                from_status=JobStatus.RUNNING,
+                to_status=JobStatus.RUNNING,
+                phase=beat.phase,
+                reason=beat.phase_message,
+                detail={"attempt": job.attempt, "fence": job.fence},
+            ),
+        )
+
+    def report(self, report: Report) -> JobView:
+        """Take a runner's final word; the same word again changes nothing.
+
+        :raises NotFoundError: where there is no such job
+        :raises ConflictError: where the caller does not hold the job any more
+        """
+        self._runners.touch(report.runner_id)
+
+        def work(connection: Connection) -> tuple[bool, JobView]:
+            jobs = JobRepository(connection)
+            unlocked = jobs.get(report.job_id)
+            if unlocked is None:
+                raise unknown_job(report.job_id)
+            AppRepository(connection).lock(unlocked.app_id)
+            found = jobs.get(report.job_id) or unlocked
+            holds = found.status is JobStatus.RUNNING and found.runner_id == report.runner_id
+            current = report.fence is None or report.fence == found.fence
+            ended = holds and current and end_job(connection, found, _ending(report))
+            if not ended and not is_replay(found, report):
+                raise lost_lease(found, report.runner_id, report.fence)
+            view = jobs.view(report.job_id, self._parts.settings.limits.node_stale)
+            return ended, view or JobView(found)
+
+        ended, view = self._parts.database.run(work)
+        if ended:
+            self._parts.metrics.transitions.labels(JobStatus.RUNNING, report.status).inc()
+            self._parts.ring_all()
+        return view
+
+
+def explain(connection: Connection, candidate: Candidate, waiting: Waiting) -> None:
+    """Write down why a job waits, where that is news."""
+    jobs = JobRepository(connection)
+    if not jobs.explain(candidate.job_id, candidate.status, waiting.code, waiting.reason):
+        return
+    events.record(
+        connection,
+        Event(
+            job_id=candidate.job_id,
+            app_id=candidate.app_id,
+            actor="deploy",
+            from_status=candidate.status,
+            to_status=candidate.status,
+            reason=waiting.reason,
+            detail={"reasonCode": waiting.code},
+        ),
+    )
+
+
+def _ending(report: Report) -> Ending:
+    failed = report.status is JobStatus.FAILED
+    error = report.error_message
+    if failed and not error:
+        error = "the runner reported FAILED without saying why; see its log"
+    return Ending(
+        status=report.status,
+        actor=f"runner:{report.runner_id}",
+        error_message=error if failed else None,
+        reason_code=report.reason_code,
+        detail={"fence": report.fence, "result": report.result},
+    )

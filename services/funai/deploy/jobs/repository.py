@@ -1,0 +1,304 @@
+"""Where jobs are kept. The only SQL of this feature.
+
+Every change of a status is one compare-and-set by primary key. Locks are taken in the order app, job,
+placement, route version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, func, insert, literal_column, or_, select, text, update
+from sqlalchemy.dialects.mysql import insert as mysql_insert
+
+from funai.contract.status import JobStatus
+from funai.deploy.jobs.model import (
+    MAX_ERROR,
+    MAX_REASON,
+    MAX_REASON_CODE,
+    Ending,
+    Extension,
+    Job,
+    JobView,
+    NewJob,
+)
+from funai.deploy.jobs.payload import dump, load
+from funai.deploy.nodes import repository as nodes
+from funai.deploy.schema import NOW, NOW_MS, app_run, job, node, placement
+from funai.deploy.wire import clean, keep_tail
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection, RowMapping, Select
+
+_IS_PENDING = job.c.status == JobStatus.PENDING.value
+_IS_RUNNING = job.c.status == JobStatus.RUNNING.value
+_LEASE_OVER = or_(job.c.lease_expire_at.is_(None), job.c.lease_expire_at <= NOW_MS)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A job that may be claimed, and where its app is placed."""
+
+    job_id: str
+    app_id: str
+    status: str
+    placed_on: int | None
+    reason: str | None
+
+
+class JobRepository:
+    """Rows of ``fun_ai_deploy_job`` in one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, job_id: str) -> Job | None:
+        """Return the job, or None."""
+        return self._one(select(job).where(job.c.id == job_id))
+
+    def by_key(self, key: str) -> Job | None:
+        """Return the job that was created with this idempotency key, or None."""
+        return self._one(select(job).where(job.c.idempotency_key == key))
+
+    def active_of(self, app_id: str) -> Job | None:
+        """Return the app's job that has not ended, or None."""
+        active = or_(_IS_PENDING, _IS_RUNNING)
+        return self._one(select(job).where(job.c.app_id == app_id, active).limit(1))
+
+    def view(self, job_id: str, stale_seconds: int) -> JobView | None:
+        """Return the job with its node, or None."""
+        query = _views(stale_seconds).where(job.c.id == job_id)
+        return next(iter(self._views(query)), None)
+
+    def newest(self, limit: int, stale_seconds: int, app_id: str | None = None) -> list[JobView]:
+        """Return the newest jobs, newest first, in one query."""
+        query = _views(stale_seconds).order_by(job.c.create_time.desc(), job.c.id.desc())
+        if app_id is not None:
+            query = query.where(job.c.app_id == app_id)
+        return self._views(query.limit(limit))
+
+    def insert(self, new: NewJob, deploy_seq: int, reason_code: str, reason: str) -> None:
+        """Add a PENDING job.
+
+        :raises DBAPIError: duplicate key, where the app has an active job or the key is taken
+        """
+        self._connection.execute(
+            insert(job).values(
+                id=new.id,
+                type=new.type,
+                app_id=new.app_id,
+                status=JobStatus.PENDING.value,
+                payload_json=dump(new.payload),
+                create_time=NOW,
+                update_time=NOW,
+                version=0,
+                deploy_seq=deploy_seq,
+                attempt=0,
+                reason_code=reason_code,
+                reason=reason,
+                idempotency_key=new.idempotency_key,
+                idempotency_hash=new.idempotency_hash,
+            )
+        )
+
+    def candidates(self, max_attempts: int, limit: int, offset: int) -> list[Candidate]:
+        """Return jobs that may be claimed, oldest first, without locking any.
+
+        A job whose lease ran out keeps its place in the order, so it does not starve.
+        """
+        expired = and_(_IS_RUNNING, _LEASE_OVER, job.c.attempt < max_attempts)
+        rows = self._connection.execute(
+            select(job.c.id, job.c.app_id, job.c.status, job.c.reason, placement.c.node_id)
+            .outerjoin(placement, placement.c.app_id == job.c.app_id)
+            .where(or_(_IS_PENDING, expired))
+            .order_by(job.c.create_time, job.c.id)
+            .limit(limit)
+            .offset(offset)
+        )
+        return [Candidate(row.id, row.app_id, row.status, row.node_id, row.reason) for row in rows]
+
+    def take(
+        self,
+        job_id: str,
+        *,
+        runner_id: str,
+        lease_seconds: int,
+        fence: int,
+        node_id: int,
+        limit: int,
+    ) -> bool:
+        """Give the job to a runner if it may still be claimed; tell whether it was.
+
+        :param limit: attempts that a job has
+        """
+        free = or_(_IS_PENDING, and_(_IS_RUNNING, _LEASE_OVER))
+        return self._change(
+            job_id,
+            and_(free, job.c.attempt < limit),
+            status=JobStatus.RUNNING.value,
+            runner_id=runner_id,
+            lease_expire_at=NOW_MS + lease_seconds * 1000,
+            fence=fence,
+            attempt=job.c.attempt + 1,
+            node_id=node_id,
+            started_at=func.coalesce(job.c.started_at, NOW),
+            run_started_at=NOW_MS,
+            phase=None,
+            phase_message=None,
+            reason_code=None,
+            reason=None,
+        )
+
+    def extend(self, beat: Extension) -> bool:
+        """Extend the lease if the caller holds it; tell whether it did."""
+        values: dict[str, Any] = {"lease_expire_at": NOW_MS + beat.seconds * 1000}
+        if beat.phase is not None:
+            values |= {"phase": beat.phase, "phase_message": beat.phase_message}
+        holds = [_IS_RUNNING, job.c.runner_id == beat.runner_id, job.c.lease_expire_at > NOW_MS]
+        if beat.fence is not None:
+            holds.append(job.c.fence == beat.fence)
+        return self._change(beat.job_id, and_(*holds), **values)
+
+    def end(self, found: Job, ending: Ending) -> bool:
+        """End the job if it is still as it was found; tell whether it was."""
+        as_found = [job.c.status == found.status.value, job.c.attempt == found.attempt]
+        error = ending.error_message
+        return self._change(
+            found.id,
+            and_(*as_found),
+            status=ending.status.value,
+            error_message=None if error is None else keep_tail(error, MAX_ERROR),
+            lease_expire_at=None,
+            ended_at=NOW,
+            reason_code=_bounded(ending.reason_code, MAX_REASON_CODE),
+            reason=_bounded(ending.reason, MAX_REASON),
+        )
+
+    def explain(self, job_id: str, status: str, code: str, reason: str) -> bool:
+        """Say why the job waits, if it still has that status; tell whether it has."""
+        return self._change(
+            job_id,
+            job.c.status == status,
+            reason_code=_bounded(code, MAX_REASON_CODE),
+            reason=_bounded(reason, MAX_REASON),
+        )
+
+    def overdue(self, max_attempts: int, max_running_seconds: int, limit: int) -> list[Job]:
+        """Return RUNNING jobs that are past a limit or whose lease ran out, oldest first."""
+        too_long = text("started_at < UTC_TIMESTAMP(6) - INTERVAL :seconds SECOND")
+        used_up = and_(_LEASE_OVER, job.c.attempt >= max_attempts)
+        unsaid = and_(_LEASE_OVER, job.c.reason_code.is_(None))
+        rows = self._connection.execute(
+            select(job)
+            .where(_IS_RUNNING, or_(too_long, used_up, unsaid))
+            .order_by(job.c.create_time)
+            .limit(limit),
+            {"seconds": max_running_seconds},
+        ).mappings()
+        return [read(row) for row in rows]
+
+    def has_run_too_long(self, job_id: str, max_running_seconds: int) -> bool:
+        """Tell whether the job's first attempt began longer ago than that."""
+        too_long: ColumnElement[Any] = literal_column(
+            f"started_at < UTC_TIMESTAMP(6) - INTERVAL {int(max_running_seconds)} SECOND"
+        )
+        return bool(self._connection.execute(select(too_long).where(job.c.id == job_id)).scalar())
+
+    def active_counts(self) -> dict[str, int]:
+        """Return the number of jobs that have not ended, by status."""
+        rows = self._connection.execute(
+            select(job.c.status, func.count())
+            .where(or_(_IS_PENDING, _IS_RUNNING))
+            .group_by(job.c.status)
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def _change(self, job_id: str, condition: ColumnElement[bool], **values: Any) -> bool:  # noqa: ANN401
+        changed = self._connection.execute(
+            update(job)
+            .where(job.c.id == job_id, condition)
+            .values(update_time=NOW, version=func.coalesce(job.c.version, 0) + 1, **values)
+        )
+        return changed.rowcount == 1
+
+    def _one(self, query: Select[Any]) -> Job | None:
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else read(row)
+
+    def _views(self, query: Select[Any]) -> list[JobView]:
+        rows = self._connection.execute(query).mappings()
+        return [JobView(read(row), nodes.read(row)) for row in rows]
+
+
+class AppRunRepository:
+    """Rows of ``fun_ai_deploy_app_run``: what is last known of an app."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def follow(self, found: Job, status: JobStatus, error: str | None = None) -> None:
+        """Record a job's status as the app's newest; an app that never had a node gets no row."""
+        values: dict[str, Any] = {
+            "last_job_id": found.id,
+            "last_job_status": status.value,
+            "last_error": None if error is None else keep_tail(error, MAX_ERROR),
+            "last_active_at": NOW_MS,
+            "update_time": NOW,
+        }
+        if found.node_id is None:
+            self._connection.execute(
+                update(app_run).where(app_run.c.app_id == found.app_id).values(**values)
+            )
+            return
+        values["node_id"] = found.node_id
+        if status is JobStatus.SUCCEEDED:
+            values["last_deployed_at"] = NOW_MS
+        self._connection.execute(
+            mysql_insert(app_run)
+            .values(app_id=found.app_id, create_time=NOW, **values)
+            .on_duplicate_key_update(**values)
+        )
+
+
+def read(row: RowMapping) -> Job:
+    """Return the job of a row."""
+    return Job(
+        id=row["id"],
+        type=row["type"],
+        app_id=row["app_id"] or "",
+        status=JobStatus(row["status"]),
+        payload=load(row["payload_json"]),
+        created_at=row["create_time"],
+        updated_at=row["update_time"],
+        error_message=row["error_message"],
+        runner_id=row["runner_id"],
+        lease_expire_at=row["lease_expire_at"],
+        deploy_seq=row["deploy_seq"],
+        fence=row["fence"],
+        attempt=row["attempt"] or 0,
+        node_id=row["node_id"],
+        started_at=row["started_at"],
+        run_started_at=row["run_started_at"],
+        ended_at=row["ended_at"],
+        phase=row["phase"],
+        phase_message=row["phase_message"],
+        reason_code=row["reason_code"],
+        reason=row["reason"],
+        idempotency_key=row["idempotency_key"],
+        idempotency_hash=row["idempotency_hash"],
+    )
+
+
+def _views(stale_seconds: int) -> Select[Any]:
+    """Select jobs with the node each ran on or, where it never ran, will run on."""
+    home = func.coalesce(job.c.node_id, placement.c.node_id)
+    return (
+        select(*job.c, *nodes.columns(stale_seconds))
+        .outerjoin(placement, placement.c.app_id == job.c.app_id)
+        .outerjoin(node, node.c.id == home)
+    )
+
+
+def _bounded(value: str | None, length: int) -> str | None:
+    return None if value is None else clean(value)[:length]

@@ -1,0 +1,17 @@
+"""Runs migrations on the connection that ``funai.deploy.migrate`` opened."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from funai.deploy.migrate import VERSION_TABLE
+from funai.deploy.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=VERSION_TABLE,
+    transaction_per_migration=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,107 @@
+"""The decision where an app goes. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from funai.contract.status import NodeHealth
+from funai.deploy.nodes.model import DISK_FLOOR_PCT, DISK_TIGHT_PCT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from funai.deploy.nodes.model import Node
+
+NO_NODE = "NO_NODE"
+NODE_AWAY = "NODE_AWAY"
+_MAX_LISTED = 5
+_ASSUMED_FREE_PCT = 50.0
+
+
+@dataclass(frozen=True)
+class Placement:
+    """App A runs on node N."""
+
+    app_id: str
+    node_id: int
+    last_active_at: int | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The node that takes the app."""
+
+    node: Node
+    #: Whether the app was not placed before.
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Why no node takes the app now. The text holds no number that changes by itself."""
+
+    code: str
+    reason: str
+
+
+def decide(
+    app_id: str, placed_on: int | None, nodes: Iterable[Node], load: Mapping[int, int]
+) -> Chosen | Waiting:
+    """Say where the app goes: where it is, or, for a new one, to the node with most room.
+
+    :param placed_on: id of the node that the app is placed on
+    :param load: apps placed on each node, by node id
+    """
+    by_id = {node.id: node for node in nodes}
+    home = by_id.get(placed_on) if placed_on is not None else None
+    if home is not None:
+        why_not = refusal(home, new_app=False)
+        if why_not is None:
+            return Chosen(home, is_new=False)
+        return Waiting(
+            NODE_AWAY,
+            f"app {app_id} is placed on {home.name}, which {why_not};"
+            " it goes on by itself, or reassign the app to another node",
+        )
+    candidates = [node for node in by_id.values() if refusal(node, new_app=True) is None]
+    if candidates:
+        return Chosen(min(candidates, key=lambda node: _rank(node, load)), is_new=True)
+    return Waiting(NO_NODE, _no_node(app_id, list(by_id.values())))
+
+
+def refusal(node: Node, *, new_app: bool) -> str | None:
+    """Say why the node takes no deploy, or None where it does."""
+    if node.health is NodeHealth.DISABLED:
+        return "is disabled by an operator"
+    if node.health is NodeHealth.STALE:
+        return "is STALE: its agent has not been heard of lately"
+    if not node.agent_base_url or not node.gateway_base_url:
+        return "has no agent or gateway URL"
+    if node.health is NodeHealth.UNHEALTHY:
+        return f"has less than {DISK_FLOOR_PCT:g} % of its disk free"
+    if not new_app:
+        return None
+    if node.draining:
+        return "is being drained"
+    if node.disk_free_pct is not None and node.disk_free_pct < DISK_TIGHT_PCT:
+        return f"takes no new apps below {DISK_TIGHT_PCT:g} % of free disk"
+    return None
+
+
+def _rank(node: Node, load: Mapping[int, int]) -> tuple[float, int, int, int]:
+    # An agent that never told of its disk is neither preferred nor left out.
+    free = _ASSUMED_FREE_PCT if node.disk_free_pct is None else node.disk_free_pct
+    busy = max(node.container_count or 0, load.get(node.id, 0))
+    return (-free, -node.weight, busy, node.id)
+
+
+def _no_node(app_id: str, nodes: list[Node]) -> str:
+    if not nodes:
+        return (
+            f"no runtime node can take app {app_id}: none is known;"
+            " start a runtime-agent or add one with /admin/runtime-nodes/upsert"
+        )
+    whys = [f"{node.name} {refusal(node, new_app=True)}" for node in nodes[:_MAX_LISTED]]
+    more = f"; and {len(nodes) - _MAX_LISTED} more" if len(nodes) > _MAX_LISTED else ""
+    return f"no runtime node can take app {app_id}: {'; '.join(whys)}{more}"

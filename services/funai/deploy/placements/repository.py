@@ -1,0 +1,182 @@
+"""Where placements are kept. The only SQL of this feature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.mysql import insert as mysql_insert
+
+from funai.deploy.placements.model import Placement
+from funai.deploy.schema import NOW, NOW_MS, app, job, placement
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+class PlacementRepository:
+    """Rows of ``fun_ai_deploy_runtime_placement`` in one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def node_of(self, app_id: str) -> int | None:
+        """Return the id of the node that the app is placed on, or None."""
+        return self._connection.execute(
+            select(placement.c.node_id).where(placement.c.app_id == app_id)
+        ).scalar()
+
+    def load(self) -> dict[int, int]:
+        """Return how many apps are placed on each node, by node id."""
+        rows = self._connection.execute(
+            select(placement.c.node_id, func.count()).group_by(placement.c.node_id)
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def put(self, app_id: str, node_id: int) -> None:
+        """Place the app, wherever it was, and note that it was active now."""
+        self._connection.execute(
+            mysql_insert(placement)
+            .values(
+                app_id=app_id,
+                node_id=node_id,
+                last_active_at=NOW_MS,
+                create_time=NOW,
+                update_time=NOW,
+            )
+            .on_duplicate_key_update(node_id=node_id, last_active_at=NOW_MS, update_time=NOW)
+        )
+
+    def move(self, app_id: str, source_id: int, target_id: int) -> bool:
+        """Place the app on the target if it is still on the source; tell whether it was."""
+        moved = self._connection.execute(
+            update(placement)
+            .where(placement.c.app_id == app_id, placement.c.node_id == source_id)
+            .values(node_id=target_id, update_time=NOW)
+        )
+        return moved.rowcount == 1
+
+    def delete(self, app_id: str) -> int:
+        """Forget where the app runs; return how many rows went."""
+        return self._connection.execute(
+            delete(placement).where(placement.c.app_id == app_id)
+        ).rowcount
+
+    def page(self, node_id: int, offset: int, limit: int) -> tuple[int, list[Placement]]:
+        """Return the number of apps on the node, and a page of them by app id."""
+        on_node = placement.c.node_id == node_id
+        total = self._connection.execute(
+            select(func.count()).select_from(placement).where(on_node)
+        ).scalar_one()
+        rows = self._connection.execute(
+            select(placement)
+            .where(on_node)
+            .order_by(placement.c.app_id)
+            .offset(offset)
+            .limit(limit)
+        )
+        items = [Placement(row.app_id, row.node_id, row.last_active_at) for row in rows]
+        return int(total), items
+
+    def movable(self, node_id: int, limit: int) -> list[str]:
+        """Return apps on the node that are not being deployed now, by app id."""
+        running = select(job.c.id).where(
+            job.c.app_id == placement.c.app_id, job.c.status == "RUNNING"
+        )
+        rows = self._connection.execute(
+            select(placement.c.app_id)
+            .where(placement.c.node_id == node_id, ~running.exists())
+            .order_by(placement.c.app_id)
+            .limit(limit)
+        )
+        return [row.app_id for row in rows]
+
+    def count(self, node_id: int) -> int:
+        """Return the number of apps on the node."""
+        return int(
+            self._connection.execute(
+                select(func.count()).select_from(placement).where(placement.c.node_id == node_id)
+            ).scalar_one()
+        )
+
+
+class AppRepository:
+    """Rows of ``fun_ai_deploy_app``: an app's lock, order, fence and route."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def lock(self, app_id: str) -> None:
+        """Lock the app's row, made where it is missing. The first lock that a transaction takes."""
+        found = self._connection.execute(
+            select(app.c.app_id).where(app.c.app_id == app_id).with_for_update()
+        ).scalar()
+        if found is None:
+            self._connection.execute(
+                mysql_insert(app)
+                .values(app_id=app_id, deploy_seq=0, fence=0, create_time=NOW, update_time=NOW)
+                .on_duplicate_key_update(update_time=NOW)
+            )
+
+    def next_seq(self, app_id: str) -> int:
+        """Return the next number in the order of the app's jobs; the row is locked."""
+        return self._raise(app_id, "deploy_seq")
+
+    def next_fence(self, app_id: str) -> int:
+        """Return a fence higher than any before; the row is locked."""
+        return self._raise(app_id, "fence")
+
+    def fence(self, app_id: str) -> int:
+        """Return the highest fence that was handed out for the app; 0 for none."""
+        return int(
+            self._connection.execute(select(app.c.fence).where(app.c.app_id == app_id)).scalar()
+            or 0
+        )
+
+    def route_node(self, app_id: str) -> int | None:
+        """Return the id of the node that the edge sends the app's requests to."""
+        return self._connection.execute(
+            select(app.c.route_node_id).where(app.c.app_id == app_id)
+        ).scalar()
+
+    def set_route(self, app_id: str, node_id: int | None) -> None:
+        """Say which node the edge sends the app's requests to."""
+        self._change(app_id, route_node_id=node_id)
+
+    def set_leftover(self, app_id: str, node_id: int | None, user_id: str | None) -> None:
+        """Note a node on which containers of the app are still to be removed, or that none is."""
+        self._change(app_id, leftover_node_id=node_id, leftover_user_id=user_id)
+
+    def forget_leftover(self, app_id: str, node_id: int) -> None:
+        """Drop the note about this node, and about no other."""
+        self._connection.execute(
+            update(app)
+            .where(app.c.app_id == app_id, app.c.leftover_node_id == node_id)
+            .values(leftover_node_id=None, leftover_user_id=None, update_time=NOW)
+        )
+
+    def leftovers(self, limit: int) -> list[tuple[str, int, str, int]]:
+        """Return (app id, node id, user id, fence) of what is still to be removed."""
+        rows = self._connection.execute(
+            select(app.c.app_id, app.c.leftover_node_id, app.c.leftover_user_id, app.c.fence)
+            .where(app.c.leftover_node_id.is_not(None))
+            .limit(limit)
+        )
+        return [(row[0], row[1], row[2] or "0", row[3]) for row in rows]
+
+    def _raise(self, app_id: str, column: str) -> int:
+        self._connection.execute(
+            update(app)
+            .where(app.c.app_id == app_id)
+            .values({column: app.c[column] + 1, "update_time": NOW})
+        )
+        return int(
+            self._connection.execute(
+                select(app.c[column]).where(app.c.app_id == app_id)
+            ).scalar_one()
+        )
+
+    def _change(self, app_id: str, **values: object) -> None:
+        self._connection.execute(
+            update(app).where(app.c.app_id == app_id).values(update_time=NOW, **values)
+        )

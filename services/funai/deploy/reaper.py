@@ -1,0 +1,168 @@
+"""The reaper: ends what is past a limit, says why the rest waits, forgets what is old."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError
+
+from funai.contract.status import JobStatus, NodeHealth
+from funai.deploy.errors import UnavailableError
+from funai.deploy.events import repository as events
+from funai.deploy.jobs import model
+from funai.deploy.jobs.ending import end_job
+from funai.deploy.jobs.leases import explain
+from funai.deploy.jobs.model import Ending
+from funai.deploy.jobs.repository import Candidate, JobRepository
+from funai.deploy.nodes.repository import NodeRepository
+from funai.deploy.placements.model import Waiting, decide
+from funai.deploy.placements.repository import AppRepository, PlacementRepository
+from funai.deploy.runners import repository as runners
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from funai.deploy.apps.service import AppService
+    from funai.deploy.jobs.model import Job
+    from funai.deploy.parts import Parts
+
+_LOG = logging.getLogger(__name__)
+_BATCH = 50
+#: Rounds between two sweeps of old rows and leftovers.
+_SWEEP_ROUNDS = 30
+_EVENT_DAYS = 90
+_EVENT_BATCH = 1000
+
+
+class Reaper:
+    """Runs rounds until it is stopped. Several reapers do no harm: every change is a compare-and-set."""
+
+    def __init__(self, parts: Parts, apps: AppService) -> None:
+        self._parts = parts
+        self._apps = apps
+        self._stop = threading.Event()
+        self._rounds = 0
+
+    def start(self) -> threading.Thread:
+        """Run rounds in a thread of their own."""
+        thread = threading.Thread(target=self._run, name="reaper", daemon=True)
+        thread.start()
+        return thread
+
+    def stop(self) -> None:
+        """End after the current round; safe in a signal handler."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._parts.settings.limits.reaper):
+            try:
+                self.round()
+            except (UnavailableError, DBAPIError) as exc:
+                self._parts.metrics.database_up.set(0)
+                _LOG.warning("reaper's round failed", extra={"fields": {"error": str(exc)}})
+
+    def round(self) -> None:
+        """Do one round."""
+        limits = self._parts.settings.limits
+        database = self._parts.database
+        for job in database.run(
+            lambda c: JobRepository(c).overdue(limits.max_attempts, limits.max_running, _BATCH)
+        ):
+            database.run(lambda c, job=job: self._reap(c, job))
+        for candidate, waiting in database.run(self._unexplained):
+            database.run(lambda c, one=candidate, why=waiting: explain(c, one, why))
+        self._measure()
+        if self._rounds % _SWEEP_ROUNDS == 0:
+            self._sweep()
+        self._rounds += 1
+
+    def _reap(self, connection: Connection, seen: Job) -> None:
+        limits = self._parts.settings.limits
+        AppRepository(connection).lock(seen.app_id)
+        jobs = JobRepository(connection)
+        job = jobs.get(seen.id)
+        if job is None or job.status is not JobStatus.RUNNING or job.attempt != seen.attempt:
+            return
+        if jobs.has_run_too_long(job.id, limits.max_running):
+            self._fail(connection, job, *_too_long(job, limits.max_running))
+        elif job.lease_expire_at != seen.lease_expire_at:
+            return  # A heartbeat came in between.
+        elif job.attempt >= limits.max_attempts:
+            self._fail(connection, job, *_exhausted(job))
+        else:
+            self._note_expiry(connection, job)
+
+    def _fail(self, connection: Connection, job: Job, code: str, text: str) -> None:
+        ending = Ending(
+            status=JobStatus.FAILED,
+            actor=model.ACTOR_REAPER,
+            error_message=text,
+            reason_code=code,
+            reason=text,
+        )
+        if end_job(connection, job, ending):
+            self._parts.metrics.reaped.labels(code).inc()
+            _LOG.warning(
+                "reaped", extra={"fields": {"jobId": job.id, "appId": job.app_id, "why": code}}
+            )
+
+    def _note_expiry(self, connection: Connection, job: Job) -> None:
+        reason = f"runner {job.runner_id} let its lease run out; waits for the next runner"
+        candidate = Candidate(job.id, job.app_id, JobStatus.RUNNING, None, job.reason)
+        explain(connection, candidate, Waiting(model.LEASE_EXPIRED, reason))
+
+    def _unexplained(self, connection: Connection) -> list[tuple[Candidate, Waiting]]:
+        """Return the waiting jobs whose reason is out of date, with the reason of now."""
+        limits = self._parts.settings.limits
+        waiting = JobRepository(connection).candidates(limits.max_attempts, _BATCH, 0)
+        waiting = [job for job in waiting if job.status == JobStatus.PENDING]
+        if not waiting:
+            return []
+        nodes = NodeRepository(connection, limits.node_stale).all()
+        load = PlacementRepository(connection).load()
+        idle = (
+            Waiting(model.QUEUED, model.QUEUED_TEXT)
+            if runners.any_fresh(connection)
+            else Waiting(model.NO_RUNNER, model.NO_RUNNER_TEXT)
+        )
+        found = []
+        for job in waiting:
+            decision = decide(job.app_id, job.placed_on, nodes, load)
+            why = decision if isinstance(decision, Waiting) else idle
+            if job.reason != why.reason:
+                found.append((job, why))
+        return found
+
+    def _measure(self) -> None:
+        metrics, limits = self._parts.metrics, self._parts.settings.limits
+        counts, nodes = self._parts.database.run(
+            lambda c: (JobRepository(c).active_counts(), NodeRepository(c, limits.node_stale).all())
+        )
+        metrics.database_up.set(1)
+        for status in (JobStatus.PENDING, JobStatus.RUNNING):
+            metrics.active_jobs.labels(status).set(counts.get(status, 0))
+        for health in NodeHealth:
+            metrics.nodes.labels(health).set(sum(node.health is health for node in nodes))
+
+    def _sweep(self) -> None:
+        database = self._parts.database
+        database.run(lambda c: events.prune(c, older_than_days=_EVENT_DAYS, limit=_EVENT_BATCH))
+        database.run(runners.forget_old)
+        self._apps.clear_leftovers(_BATCH)
+
+
+def _too_long(job: Job, max_running_seconds: int) -> tuple[str, str]:
+    return model.RUNNING_TOO_LONG, (
+        f"job {job.id} did not end within {max_running_seconds} s of its first claim"
+        f" (attempt {job.attempt}, runner {job.runner_id}, phase {job.phase or 'unknown'});"
+        " see that runner's log, then deploy again"
+    )
+
+
+def _exhausted(job: Job) -> tuple[str, str]:
+    return model.LEASE_EXHAUSTED, (
+        f"{job.attempt} attempts ended without a word: runner {job.runner_id} let its lease run out"
+        f" in phase {job.phase or 'unknown'}; see that runner's log, then deploy again"
+    )

@@ -1,0 +1,1 @@
+"""Runners: who asked for work lately."""
