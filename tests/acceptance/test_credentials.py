@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 POINT = "Every header of the matrix is demanded"
 TIMEOUT = 10  # seconds
 REFUSED = {401, 403}
+BROKEN = 500
 #: Long enough that a length check alone would let it in.
 WRONG = "wrong-" * 8
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -116,6 +117,7 @@ def test_only_the_right_header_is_let_in(
     record_evidence(f"{endpoint} with {endpoint.header} {seen}")
     let_in = [name for name, status in seen.items() if status not in REFUSED]
     assert let_in == ["right"], f"{endpoint} let in: {let_in}"
+    assert seen["right"] < BROKEN, f"{endpoint} broke on the right header: {seen['right']}"
 
 
 @pytest.mark.point(POINT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -94,9 +95,12 @@ def test_operator_reaches_what_the_matrix_says(
     groups = {
         address: group for group, hosts in platform.hosts.items() for address in hosts.values()
     }
-    for address, port in endpoints(platform):
+    pairs = endpoints(platform)
+    with ThreadPoolExecutor(len(pairs)) as pool:
+        opened = dict(zip(pairs, pool.map(is_open, pairs), strict=True))
+    for address, port in pairs:
         allowed = any(flow.allows("operator", groups[address], port) for flow in platform.flows)
-        if allowed is not is_open(address, port):
+        if allowed is not opened[address, port]:
             wrong.append(f"{address}:{port}, allowed: {allowed}")
         reached += [f"{groups[address]}:{port}"] if allowed else []
 
@@ -104,9 +108,9 @@ def test_operator_reaches_what_the_matrix_says(
     assert not wrong, "; ".join(wrong)
 
 
-def is_open(address: str, port: int) -> bool:
+def is_open(pair: tuple[str, int]) -> bool:
     try:
-        socket.create_connection((address, port), timeout=CONNECT_SECONDS).close()
+        socket.create_connection(pair, timeout=CONNECT_SECONDS).close()
     except OSError:
         return False
     return True
