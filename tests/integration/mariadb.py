@@ -133,8 +133,11 @@ class MariaDb:
         pause = threading.Event()
         while True:
             try:
+                # The driver leaves its socket open where nobody listens yet: ask with one of ours first.
+                with socket.socket(socket.AF_UNIX) as probe:
+                    probe.connect(str(self._folder / "server.sock"))
                 self.connect().close()
-            except pymysql.err.OperationalError:
+            except (OSError, pymysql.err.OperationalError):
                 ended = self._process is None or self._process.poll() is not None
                 if ended or time.monotonic() > deadline:
                     log = (self._folder / "server.log").read_text(errors="replace")[-2000:]

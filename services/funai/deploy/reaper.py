@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
@@ -70,9 +71,9 @@ class Reaper:
         for job in database.run(
             lambda c: JobRepository(c).overdue(limits.max_attempts, limits.max_running, _BATCH)
         ):
-            database.run(lambda c, job=job: self._reap(c, job))
+            database.run(partial(self._reap, seen=job))
         for candidate, waiting in database.run(self._unexplained):
-            database.run(lambda c, one=candidate, why=waiting: explain(c, one, why))
+            database.run(partial(explain, candidate=candidate, waiting=waiting))
         self._measure()
         if self._rounds % _SWEEP_ROUNDS == 0:
             self._sweep()

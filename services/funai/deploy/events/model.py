@@ -18,6 +18,7 @@ class Event:
     #: ``api``, ``runner:<id>``, ``deploy`` (the reaper) or ``migration``
     actor: str
     from_status: str | None
+    #: None where the status stayed: a phase, or a reason to wait.
     to_status: str | None
     phase: str | None = None
     reason: str | None = None

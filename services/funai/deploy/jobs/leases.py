@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from funai.contract.status import JobStatus
@@ -76,9 +77,7 @@ class LeaseService:
 
     def _look(self, claim: _Claim) -> JobView | None:
         for page in range(_PAGES):
-            survey = self._parts.database.run(
-                lambda c, offset=page * _PAGE: self._survey(c, offset)
-            )
+            survey = self._parts.database.run(partial(self._survey, offset=page * _PAGE))
             for candidate in survey.candidates:
                 claimed = self._try(claim, candidate, survey)
                 if claimed is not None:
@@ -186,7 +185,7 @@ class LeaseService:
                 app_id=job.app_id,
                 actor=f"runner:{beat.runner_id}",
                 from_status=JobStatus.RUNNING,
-                to_status=JobStatus.RUNNING,
+                to_status=None,
                 phase=beat.phase,
                 reason=beat.phase_message,
                 detail={"attempt": job.attempt, "fence": job.fence},
@@ -235,7 +234,7 @@ def explain(connection: Connection, candidate: Candidate, waiting: Waiting) -> N
             app_id=candidate.app_id,
             actor="deploy",
             from_status=candidate.status,
-            to_status=candidate.status,
+            to_status=None,
             reason=waiting.reason,
             detail={"reasonCode": waiting.code},
         ),

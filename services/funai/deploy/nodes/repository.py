@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Ids stay exact in every JSON reader.
 _HIGHEST_ID = 2**53 - 1
-PREFIX = "node_"
+PREFIX = "at_node_"
 
 
 def columns(stale_seconds: int) -> Sequence[Label[Any]]:
@@ -27,26 +27,29 @@ def columns(stale_seconds: int) -> Sequence[Label[Any]]:
         f"COALESCE({node.name}.last_heartbeat_at"
         f" > UTC_TIMESTAMP(6) - INTERVAL {int(stale_seconds)} SECOND, 0)"
     )
-    return [*(column.label(PREFIX + column.name) for column in node.c), fresh.label("node_fresh")]
+    return [
+        *(column.label(PREFIX + column.name) for column in node.c),
+        fresh.label(PREFIX + "fresh"),
+    ]
 
 
 def read(row: RowMapping) -> Node | None:
     """Return the node of a row that has :func:`columns`; None where the join found none."""
-    if row["node_id"] is None:
+    if row["at_node_id"] is None:
         return None
     return Node(
-        id=row["node_id"],
-        name=row["node_name"],
-        agent_base_url=row["node_agent_base_url"] or "",
-        gateway_base_url=row["node_gateway_base_url"] or "",
-        enabled=bool(row["node_enabled"]),
-        weight=DEFAULT_WEIGHT if row["node_weight"] is None else row["node_weight"],
-        draining=bool(row["node_draining"]),
-        fresh=bool(row["node_fresh"]),
-        last_heartbeat_at=row["node_last_heartbeat_at"],
-        disk_free_pct=row["node_disk_free_pct"],
-        disk_free_bytes=row["node_disk_free_bytes"],
-        container_count=row["node_container_count"],
+        id=row["at_node_id"],
+        name=row["at_node_name"],
+        agent_base_url=row["at_node_agent_base_url"] or "",
+        gateway_base_url=row["at_node_gateway_base_url"] or "",
+        enabled=bool(row["at_node_enabled"]),
+        weight=DEFAULT_WEIGHT if row["at_node_weight"] is None else row["at_node_weight"],
+        draining=bool(row["at_node_draining"]),
+        fresh=bool(row["at_node_fresh"]),
+        last_heartbeat_at=row["at_node_last_heartbeat_at"],
+        disk_free_pct=row["at_node_disk_free_pct"],
+        disk_free_bytes=row["at_node_disk_free_bytes"],
+        container_count=row["at_node_container_count"],
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from funai.contract.status import NodeHealth
 from funai.deploy.nodes.model import DISK_FLOOR_PCT, DISK_TIGHT_PCT
 
 if TYPE_CHECKING:
@@ -72,21 +71,16 @@ def decide(
 
 def refusal(node: Node, *, new_app: bool) -> str | None:
     """Say why the node takes no deploy, or None where it does."""
-    if node.health is NodeHealth.DISABLED:
-        return "is disabled by an operator"
-    if node.health is NodeHealth.STALE:
-        return "is STALE: its agent has not been heard of lately"
-    if not node.agent_base_url or not node.gateway_base_url:
-        return "has no agent or gateway URL"
-    if node.health is NodeHealth.UNHEALTHY:
-        return f"has less than {DISK_FLOOR_PCT:g} % of its disk free"
-    if not new_app:
-        return None
-    if node.draining:
-        return "is being drained"
-    if node.disk_free_pct is not None and node.disk_free_pct < DISK_TIGHT_PCT:
-        return f"takes no new apps below {DISK_TIGHT_PCT:g} % of free disk"
-    return None
+    tight = node.disk_free_pct is not None and node.disk_free_pct < DISK_TIGHT_PCT
+    rules = (
+        (not node.enabled, "is disabled by an operator"),
+        (not node.fresh, "is STALE: its agent has not been heard of lately"),
+        (not node.agent_base_url or not node.gateway_base_url, "has no agent or gateway URL"),
+        (node.disk_full, f"has less than {DISK_FLOOR_PCT:g} % of its disk free"),
+        (new_app and node.draining, "is being drained"),
+        (new_app and tight, f"takes no new apps below {DISK_TIGHT_PCT:g} % of free disk"),
+    )
+    return next((why for broken, why in rules if broken), None)
 
 
 def _rank(node: Node, load: Mapping[int, int]) -> tuple[float, int, int, int]:

@@ -20,7 +20,7 @@ _MAX_WAIT = 30
 class RoutesQuery(Model):
     """What the gateway knows already, and how long it waits for news."""
 
-    since_version: WholeNumber = Field(0, alias="sinceVersion", ge=0)
+    since_version: WholeNumber = Field(0, alias="sinceVersion", ge=-1)
     wait_seconds: Seconds = Field(0, alias="waitSeconds", ge=0, le=_MAX_WAIT)
 
 
