@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,15 @@ from tests.integration.deploy_process import ADMIN, API, GATEWAY, RUNNER, Deploy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def wait_for(look: Callable[[], object]) -> None:
+    """Wait until ``look`` finds something."""
+    deadline = time.monotonic() + 10
+    pause = threading.Event()
+    while not look():
+        assert time.monotonic() < deadline
+        pause.wait(0.05)
 
 
 def events(deploy: DeployProcess, job_id: str) -> list[dict[str, Any]]:
@@ -53,6 +64,23 @@ def test_waiting_claim_gets_a_job_as_soon_as_it_is_created(deploy: DeployProcess
     waiter.join(timeout=10)
 
     assert [job["id"] for job in got] == [created["id"]]
+
+
+def test_runner_that_died_while_it_waited_gets_no_job(deploy: DeployProcess) -> None:
+    deploy.beat()
+    body = json.dumps({"runnerId": "runner-dead", "waitSeconds": 20}).encode()
+    head = (
+        f"POST /deploy/jobs/claim HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"X-Runner-Token: {RUNNER['X-Runner-Token']}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", deploy.port), timeout=10) as dead:
+        dead.sendall(head.encode() + body)
+        wait_for(lambda: deploy.schema.rows("SELECT * FROM fun_ai_deploy_runner"))
+
+    created = deploy.create()[1]["data"]
+    job = deploy.claimed("runner-alive", waitSeconds=5)
+
+    assert (job["id"], job["attempt"], job["runnerId"]) == (created["id"], 1, "runner-alive")
 
 
 def test_claim_without_a_job_answers_null(deploy: DeployProcess) -> None:

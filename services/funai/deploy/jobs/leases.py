@@ -19,7 +19,7 @@ from funai.deploy.placements.repository import AppRepository, PlacementRepositor
 from funai.deploy.routes_table.repository import bump_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import Connection
 
@@ -62,15 +62,24 @@ class LeaseService:
         self._parts = parts
         self._runners = runners
 
-    def claim(self, runner_id: str, lease_seconds: int, wait_seconds: float) -> JobView | None:
+    def claim(
+        self,
+        runner_id: str,
+        lease_seconds: int,
+        wait_seconds: float,
+        is_caller_there: Callable[[], bool] = lambda: True,
+    ) -> JobView | None:
         """Give the runner the oldest job that some node can take; None where there is none.
 
         :param wait_seconds: how long to wait for one
+        :param is_caller_there: asked before each look; a caller that has gone gets no job
         :raises UnavailableError: where too many claims wait already
         """
         self._runners.touch(runner_id)
         claim = _Claim(runner_id, lease_seconds)
-        claimed = self._parts.work_available.wait_for(lambda: self._look(claim), wait_seconds)
+        claimed = self._parts.work_available.wait_for(
+            lambda: self._look(claim) if is_caller_there() else None, wait_seconds
+        )
         if claimed is not None:
             self._parts.routes_changed.ring()
         return claimed

@@ -12,6 +12,7 @@ from funai.contract.envelope import envelope
 from funai.contract.headers import IDEMPOTENCY_KEY
 from funai.contract.status import JOB_TYPE, JobStatus
 from funai.deploy.access import DEPLOY, RUNNER
+from funai.deploy.caller import is_caller_there
 from funai.deploy.errors import InvalidRequestError
 from funai.deploy.fields import MAX_SECONDS, Flag, Model, RunnerId, Seconds, WholeNumber, Word
 from funai.deploy.jobs import render
@@ -152,7 +153,9 @@ def create_lease_blueprint(leases: LeaseService, renderer: render.JobRenderer) -
 
     @blueprint.post("/claim", summary="Claim the next job", security=RUNNER)
     def claim(body: ClaimBody) -> dict[str, Any]:
-        claimed = leases.claim(body.runner_id, body.lease_seconds, body.wait_seconds)
+        claimed = leases.claim(
+            body.runner_id, body.lease_seconds, body.wait_seconds, is_caller_there
+        )
         return envelope(None if claimed is None else renderer.job(claimed))
 
     @blueprint.post("/<string:job_id>/heartbeat", summary="Extend a lease", security=RUNNER)
