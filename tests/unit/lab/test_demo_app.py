@@ -77,3 +77,10 @@ def test_failed_job_says_why(lab: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(LabError, match="j1 is FAILED: the app never answered"):
         demo_app.ensure_live(image_is_new=False)
+
+
+def test_job_that_runs_already_is_waited_for(lab: pytest.MonkeyPatch) -> None:
+    deploy = use(lab, FakeDeploy({**LIVE, "id": "j0", "status": "RUNNING"}))
+
+    assert "job j0 SUCCEEDED" in demo_app.ensure_live(image_is_new=False)
+    assert deploy.created == []
