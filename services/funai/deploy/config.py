@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urlsplit
 
-from sqlalchemy import URL
-
 from funai.contract.secrets import SecretError, require_secret
 
 if TYPE_CHECKING:
@@ -44,18 +42,6 @@ class DatabaseSettings:
             name=_required(env, "DEPLOY_DB_NAME"),
             user=_required(env, "DEPLOY_DB_USER"),
             password=_secret(env, "DEPLOY_DB_PASSWORD"),
-        )
-
-    def url(self) -> URL:
-        """Return what SQLAlchemy connects to."""
-        return URL.create(
-            "mysql+pymysql",
-            username=self.user,
-            password=self.password,
-            host=self.host,
-            port=self.port,
-            database=self.name,
-            query={"charset": "utf8mb4"},
         )
 
 

@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import URL, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -58,10 +58,23 @@ def is_duplicate(exc: DBAPIError) -> bool:
     return error_number(exc) == DUPLICATE_KEY
 
 
+def url_of(settings: DatabaseSettings) -> URL:
+    """Return what SQLAlchemy connects to."""
+    return URL.create(
+        "mysql+pymysql",
+        username=settings.user,
+        password=settings.password,
+        host=settings.host,
+        port=settings.port,
+        database=settings.name,
+        query={"charset": "utf8mb4"},
+    )
+
+
 def make_engine(settings: DatabaseSettings, *, pool_size: int) -> Engine:
     """Return an engine that connects at first use."""
     engine = create_engine(
-        settings.url(),
+        url_of(settings),
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
         pool_recycle=_LIFETIME_SECONDS,

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine, text
 
-from funai.deploy.database import SESSION
+from funai.deploy.database import SESSION, url_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -60,7 +60,7 @@ def migrate(settings: DatabaseSettings) -> bool:
 
 def _engine(settings: DatabaseSettings) -> Engine:
     return create_engine(
-        settings.url(),
+        url_of(settings),
         poolclass=NullPool,
         isolation_level="READ COMMITTED",
         hide_parameters=True,

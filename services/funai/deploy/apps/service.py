@@ -95,7 +95,9 @@ class AppService:
         def work(connection: Connection) -> Purged:
             purged = self._purge(connection, app_id)
             if left is not None:
-                AppRepository(connection).set_leftover(app_id, left.id, user_id)
+                AppRepository(connection).change(
+                    app_id, leftover_node_id=left.id, leftover_user_id=user_id
+                )
             return purged
 
         purged = self._parts.database.run(work)
@@ -128,14 +130,15 @@ class AppService:
         return Home(
             app_id=app_id,
             node=None if node_id is None else nodes.by_id(node_id),
-            fence=AppRepository(connection).fence(app_id),
+            fence=AppRepository(connection).get(app_id).fence,
             images=repository.images(connection, app_id),
         )
 
     def _close(self, connection: Connection, app_id: str) -> Home:
         """Cancel what runs for the app, and make every claim before now a stale one."""
         apps = AppRepository(connection)
-        apps.lock(app_id)
+        fence = apps.lock(app_id).fence + 1
+        apps.change(app_id, fence=fence)
         active = JobRepository(connection).active_of(app_id)
         if active is not None:
             ending = Ending(
@@ -145,14 +148,14 @@ class AppService:
                 reason="the app is being removed",
             )
             end_job(connection, active, ending)
-        return replace(self._home(connection, app_id), fence=apps.next_fence(app_id))
+        return replace(self._home(connection, app_id), fence=fence)
 
     def _purge(self, connection: Connection, app_id: str) -> Purged:
         apps = AppRepository(connection)
-        apps.lock(app_id)
+        row = apps.lock(app_id)
         purged = repository.purge(connection, app_id)
-        if apps.route_node(app_id) is not None:
-            apps.set_route(app_id, None)
+        if row.route_node_id is not None:
+            apps.change(app_id, route_node_id=None)
             bump_version(connection)
         return purged
 

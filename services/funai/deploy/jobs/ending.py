@@ -44,10 +44,10 @@ def end_job(connection: Connection, found: Job, ending: Ending) -> bool:
 def _move_route(connection: Connection, ended: Job, node_id: int) -> None:
     """Send the app's requests to the node that serves it now; the old node is to be cleared."""
     apps = AppRepository(connection)
-    before = apps.route_node(ended.app_id)
+    before = apps.get(ended.app_id).route_node_id
     if before == node_id:
         return
-    apps.set_route(ended.app_id, node_id)
+    apps.change(ended.app_id, route_node_id=node_id)
     if before is not None:
-        apps.set_leftover(ended.app_id, before, ended.user_id)
+        apps.change(ended.app_id, leftover_node_id=before, leftover_user_id=ended.user_id)
     bump_version(connection)

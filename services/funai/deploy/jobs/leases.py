@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from funai.deploy.jobs.repository import Candidate
     from funai.deploy.nodes.model import Node
     from funai.deploy.parts import Parts
+    from funai.deploy.placements.model import AppRow
     from funai.deploy.runners.service import RunnerService
 
 #: Claimable jobs that are looked at together, and pages of them in one look. A job that no node can
@@ -81,6 +82,7 @@ class LeaseService:
             lambda: self._look(claim) if is_caller_there() else None, wait_seconds
         )
         if claimed is not None:
+            self._parts.metrics.transitions.labels(JobStatus.PENDING, JobStatus.RUNNING).inc()
             self._parts.routes_changed.ring()
         return claimed
 
@@ -115,29 +117,28 @@ class LeaseService:
         self, connection: Connection, claim: _Claim, candidate: Candidate, survey: _Survey
     ) -> JobView | None:
         app_id, limits = candidate.app_id, self._parts.settings.limits
-        jobs, apps = JobRepository(connection), AppRepository(connection)
-        placements = PlacementRepository(connection)
-        apps.lock(app_id)
+        jobs, placements = JobRepository(connection), PlacementRepository(connection)
+        row = AppRepository(connection).lock(app_id)
         before = jobs.get(candidate.job_id)
         decision = survey.decide(app_id, placements.node_of(app_id))
         if before is None or isinstance(decision, Waiting):
             return None
+        node = decision.node
         taken = jobs.take(
             candidate.job_id,
             runner_id=claim.runner_id,
             lease_seconds=claim.lease_seconds,
-            fence=apps.next_fence(app_id),
-            node_id=decision.node.id,
+            fence=row.fence + 1,
+            node_id=node.id,
             limit=limits.max_attempts,
         )
-        if not taken:
+        after = jobs.get(candidate.job_id)
+        if not taken or after is None:
             return None
-        placements.put(app_id, decision.node.id)
-        view = jobs.view(candidate.job_id, limits.node_stale)
-        if view is None:
-            return None
-        self._record_claim(connection, before, view.job, decision.node)
-        return replace(view, node=decision.node, lease_seconds=claim.lease_seconds)
+        placements.put(app_id, node.id)
+        self._record_claim(connection, before, after, node)
+        self._change_app(connection, row, node)
+        return JobView(after, node, lease_seconds=claim.lease_seconds)
 
     def _record_claim(self, connection: Connection, before: Job, taken: Job, node: Node) -> None:
         events.record(
@@ -158,12 +159,17 @@ class LeaseService:
             ),
         )
         AppRunRepository(connection).follow(taken, JobStatus.RUNNING)
-        apps = AppRepository(connection)
-        apps.forget_leftover(taken.app_id, node.id)
-        if apps.route_node(taken.app_id) is None:
-            apps.set_route(taken.app_id, node.id)
+
+    def _change_app(self, connection: Connection, row: AppRow, node: Node) -> None:
+        """Raise the fence; make the route where the app has none yet."""
+        values: dict[str, int | str | None] = {"fence": row.fence + 1}
+        if row.leftover_node_id == node.id:
+            values["leftover_node_id"] = None
+        if row.route_node_id is None:
+            values["route_node_id"] = node.id
+        AppRepository(connection).change(row.app_id, **values)
+        if row.route_node_id is None:
             bump_version(connection)
-        self._parts.metrics.transitions.labels(before.status, JobStatus.RUNNING).inc()
 
     def heartbeat(self, beat: Extension) -> JobView:
         """Extend the lease of the runner that holds it.

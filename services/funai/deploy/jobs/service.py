@@ -81,7 +81,7 @@ class JobService:
 
     def _create(self, connection: Connection, new: NewJob) -> Job:
         jobs, apps = JobRepository(connection), AppRepository(connection)
-        apps.lock(new.app_id)
+        row = apps.lock(new.app_id)
         if new.idempotency_key is not None:
             known = jobs.by_key(new.idempotency_key)
             if known is not None:
@@ -91,7 +91,8 @@ class JobService:
             if not new.supersede:
                 raise active_conflict(active)
             self._supersede(connection, active, new.id)
-        jobs.insert(new, apps.next_seq(new.app_id), QUEUED, QUEUED_TEXT)
+        apps.change(new.app_id, deploy_seq=row.deploy_seq + 1)
+        jobs.insert(new, row.deploy_seq + 1, QUEUED, QUEUED_TEXT)
         events.record(
             connection,
             Event(new.id, new.app_id, ACTOR_API, None, JobStatus.PENDING, reason=QUEUED_TEXT),

@@ -28,6 +28,21 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class AppRow:
+    """An app's row: its order, its fence and its route."""
+
+    app_id: str
+    #: Number of the app's newest job.
+    deploy_seq: int = 0
+    #: Highest fence that was handed out; it only grows.
+    fence: int = 0
+    #: The node that the edge sends the app's requests to.
+    route_node_id: int | None = None
+    #: A node on which containers of the app are still to be removed.
+    leftover_node_id: int | None = None
+
+
+@dataclass(frozen=True)
 class Chosen:
     """The node that takes the app."""
 

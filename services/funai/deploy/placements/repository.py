@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
-from funai.deploy.placements.model import Placement
+from funai.deploy.placements.model import AppRow, Placement
 from funai.deploy.schema import NOW, NOW_MS, app, job, placement
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
 
 class PlacementRepository:
@@ -106,46 +106,29 @@ class AppRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def lock(self, app_id: str) -> None:
+    def lock(self, app_id: str) -> AppRow:
         """Lock the app's row, made where it is missing. The first lock that a transaction takes."""
-        found = self._connection.execute(
-            select(app.c.app_id).where(app.c.app_id == app_id).with_for_update()
-        ).scalar()
+        found = self._locked(app_id)
         if found is None:
             self._connection.execute(
                 mysql_insert(app)
                 .values(app_id=app_id, deploy_seq=0, fence=0, create_time=NOW, update_time=NOW)
                 .on_duplicate_key_update(update_time=NOW)
             )
+            # Another transaction may have made and used it in between.
+            found = self._locked(app_id)
+        return found or AppRow(app_id)
 
-    def next_seq(self, app_id: str) -> int:
-        """Return the next number in the order of the app's jobs; the row is locked."""
-        return self._raise(app_id, "deploy_seq")
-
-    def next_fence(self, app_id: str) -> int:
-        """Return a fence higher than any before; the row is locked."""
-        return self._raise(app_id, "fence")
-
-    def fence(self, app_id: str) -> int:
-        """Return the highest fence that was handed out for the app; 0 for none."""
-        return int(
-            self._connection.execute(select(app.c.fence).where(app.c.app_id == app_id)).scalar()
-            or 0
+    def change(self, app_id: str, **values: int | str | None) -> None:
+        """Set columns of the row, which this transaction has locked."""
+        self._connection.execute(
+            update(app).where(app.c.app_id == app_id).values(update_time=NOW, **values)
         )
 
-    def route_node(self, app_id: str) -> int | None:
-        """Return the id of the node that the edge sends the app's requests to."""
-        return self._connection.execute(
-            select(app.c.route_node_id).where(app.c.app_id == app_id)
-        ).scalar()
-
-    def set_route(self, app_id: str, node_id: int | None) -> None:
-        """Say which node the edge sends the app's requests to."""
-        self._change(app_id, route_node_id=node_id)
-
-    def set_leftover(self, app_id: str, node_id: int | None, user_id: str | None) -> None:
-        """Note a node on which containers of the app are still to be removed, or that none is."""
-        self._change(app_id, leftover_node_id=node_id, leftover_user_id=user_id)
+    def get(self, app_id: str) -> AppRow:
+        """Return the app's row without locking it; zeros where there is none."""
+        row = self._connection.execute(select(app).where(app.c.app_id == app_id)).first()
+        return AppRow(app_id) if row is None else _app_row(row)
 
     def forget_leftover(self, app_id: str, node_id: int) -> None:
         """Drop the note about this node, and about no other."""
@@ -164,19 +147,18 @@ class AppRepository:
         )
         return [(row[0], row[1], row[2] or "0", row[3]) for row in rows]
 
-    def _raise(self, app_id: str, column: str) -> int:
-        self._connection.execute(
-            update(app)
-            .where(app.c.app_id == app_id)
-            .values({column: app.c[column] + 1, "update_time": NOW})
-        )
-        return int(
-            self._connection.execute(
-                select(app.c[column]).where(app.c.app_id == app_id)
-            ).scalar_one()
-        )
+    def _locked(self, app_id: str) -> AppRow | None:
+        row = self._connection.execute(
+            select(app).where(app.c.app_id == app_id).with_for_update()
+        ).first()
+        return None if row is None else _app_row(row)
 
-    def _change(self, app_id: str, **values: object) -> None:
-        self._connection.execute(
-            update(app).where(app.c.app_id == app_id).values(update_time=NOW, **values)
-        )
+
+def _app_row(row: Row[Any]) -> AppRow:
+    return AppRow(
+        app_id=row.app_id,
+        deploy_seq=row.deploy_seq,
+        fence=row.fence,
+        route_node_id=row.route_node_id,
+        leftover_node_id=row.leftover_node_id,
+    )
