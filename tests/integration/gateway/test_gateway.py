@@ -143,7 +143,7 @@ def test_missing_slash_is_added(
         "/apps/%61pp-1/",
         "/apps/app-1%2f/",
         "/apps/-app/",
-        "/apps/" + "a" * 65 + "/",
+        "/apps/" + "a" * 64 + "/",
         "/Apps/app-1/",
         "/",
         "/nothing",
