@@ -94,6 +94,12 @@ class DeployProcess:
         """The base URL."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """The process id of the parent process."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> DeployProcess:
         """Start, and wait until it answers; its database need not be there."""
         env = process_env(self.schema, DEPLOY_BIND=f"127.0.0.1:{self.port}", **self.settings)

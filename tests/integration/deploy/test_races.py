@@ -109,7 +109,9 @@ def test_waiting_claims_share_what_is_created(deploy: DeployProcess) -> None:
     deploy.beat()
     got: list[dict[str, Any]] = []
     waiters = [
-        threading.Thread(target=lambda n=n: got.append(deploy.claimed(f"runner-{n}", waitSeconds=20)))
+        threading.Thread(
+            target=lambda n=n: got.append(deploy.claimed(f"runner-{n}", waitSeconds=20))
+        )
         for n in range(4)
     ]
     for waiter in waiters:
