@@ -37,10 +37,16 @@ def test_ssh_is_open_to_its_sources_only(host: Host) -> None:
 
 def test_containers_reach_no_platform_host(host: Host) -> None:
     (rule,) = [line for line in ruleset(host).splitlines() if "reach no platform host" in line]
-    assert 'iifname "docker0"' in rule.replace("{ ", "").replace(" }", "")
-    assert "ip daddr" in rule
-    assert "192.0.2.91" in rule
+    assert 'iifname "docker0" ip daddr 192.0.2.91' in rule.replace("{ ", "").replace(" }", "")
     assert "drop" in rule
+
+
+def test_containers_reach_nothing_on_their_host(host: Host) -> None:
+    rules = [line.strip() for line in ruleset(host).splitlines()]
+    (drop,) = [line for line in rules if "reach nothing on their host" in line]
+
+    assert drop.startswith('iifname "docker0"')
+    assert rules.index(drop) < rules.index('iif "lo" accept')
 
 
 def test_reloading_leaves_other_tables(host: Host) -> None:

@@ -26,7 +26,11 @@ CLIENT = (
 
 
 def query(
-    host: Host, account: tuple[str, str], source: str, statement: str, schema: str = "db_funaistudio"
+    host: Host,
+    account: tuple[str, str],
+    source: str,
+    statement: str,
+    schema: str = "db_funaistudio",
 ) -> CommandResult:
     return host.run("python3 -c %s %s %s %s %s %s", CLIENT, *account, source, schema, statement)
 

@@ -27,7 +27,7 @@ def test_docker_is_not_installed(host: Host) -> None:
 
 
 def test_networks_come_from_the_pool(host: Host) -> None:
-    host.check_output("podman network create --ignore pool-test")
+    host.check_output("podman network create pool-test")
 
     made = host.check_output("podman network inspect pool-test")
 

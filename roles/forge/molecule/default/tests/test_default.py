@@ -55,7 +55,7 @@ def test_each_account_may_do_its_part(
 
 
 def test_nobody_gets_in_without_an_account(host: Host) -> None:
-    command = "curl -sk -o /dev/null -w '%%{http_code}' https://127.0.0.1/v2/"
+    command = "curl -sk -o /dev/null -w '%{http_code}' https://127.0.0.1/v2/"
     assert host.check_output(command) == "401"
 
 

@@ -1,0 +1,160 @@
+"""Every role keeps the shape the README promises."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+PHASES = ("preflight", "install", "configure")
+GROUPS = ("api", "workspace", "deploy", "runner", "runtime", "forge", "production", "lab")
+role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def options_of(role: Path) -> dict[str, Any]:
+    specs: dict[str, Any] = load(role / "meta/argument_specs.yml")
+    options: dict[str, Any] = specs["argument_specs"]["main"]["options"]
+    return options
+
+
+def files_of(role: Path, *folders: str) -> list[Path]:
+    return [path for folder in folders for path in (role / folder).rglob("*") if path.is_file()]
+
+
+def tasks_in(found: Any) -> list[dict[str, Any]]:
+    tasks: list[dict[str, Any]] = []
+    for task in found or []:
+        tasks.append(task)
+        for part in ("block", "rescue", "always"):
+            tasks += tasks_in(task.get(part))
+    return tasks
+
+
+@role
+def test_defaults_and_argument_specs_agree(role: Path) -> None:
+    defaults = load(role / "defaults/main.yml")
+    options = options_of(role)
+
+    required = {name for name, option in options.items() if option.get("required")}
+    assert set(defaults) == set(options) - required
+    for name, option in options.items():
+        if "default" in option:
+            assert option["default"] == defaults[name], name
+
+
+@role
+def test_public_variables_carry_the_role_name(role: Path) -> None:
+    wrong = [name for name in options_of(role) if not name.startswith(f"{role.name}_")]
+    assert not wrong
+
+
+@role
+def test_private_variables_say_so(role: Path) -> None:
+    wrong = [name for name in load(role / "vars/main.yml") if not name.startswith("__")]
+    assert not wrong
+
+
+@role
+@pytest.mark.parametrize(
+    "part",
+    [
+        "README.md",
+        "handlers/main.yml",
+        "meta/main.yml",
+        "molecule/default/converge.yml",
+        "molecule/default/molecule.yml",
+        *(f"tasks/{phase}.yml" for phase in PHASES),
+    ],
+)
+def test_role_is_complete(role: Path, part: str) -> None:
+    assert (role / part).is_file()
+
+
+@role
+def test_molecule_scenario_is_verified(role: Path) -> None:
+    assert list((role / "molecule/default/tests").glob("test_*.py"))
+
+
+@role
+def test_phases_come_in_order_and_can_be_run_alone(role: Path) -> None:
+    steps = load(role / "tasks/main.yml")
+    names = [Path(step["ansible.builtin.import_tasks"]).stem for step in steps]
+
+    assert [name for name in names if name in PHASES] == list(PHASES)
+    for step, name in zip(steps, names, strict=True):
+        assert step["tags"] == [role.name, f"{role.name}_{name}"]
+
+
+@role
+def test_tasks_that_hide_their_output_hide_their_diff(role: Path) -> None:
+    tasks = [task for path in files_of(role, "tasks") for task in tasks_in(load(path))]
+    hidden = [task for task in tasks if task.get("no_log")]
+    silent = ("ansible.builtin.assert", "ansible.builtin.set_fact")
+
+    wrong = [
+        task["name"]
+        for task in hidden
+        if task.get("diff") is not False and not any(module in task for module in silent)
+    ]
+    assert not wrong
+
+
+@role
+def test_roles_hide_no_errors(role: Path) -> None:
+    text = "".join(path.read_text() for path in files_of(role, "tasks", "handlers"))
+    assert "ignore_errors" not in text
+    assert "ansible.builtin.shell" not in text
+
+
+@role
+def test_roles_know_no_groups_and_no_addresses(role: Path) -> None:
+    paths = files_of(role, "tasks", "handlers", "templates", "vars", "defaults")
+    text = "".join(path.read_text() for path in paths)
+
+    # Networks inside a node (198.19) and loopback belong to nobody else.
+    addresses = re.findall(r"\b(?!127\.|0\.|255\.|198\.19\.)\d{1,3}(?:\.\d{1,3}){3}\b", text)
+    assert not addresses
+    assert "groups[" not in text
+    assert "group_names" not in text
+
+
+@role
+def test_every_quantity_names_its_unit(role: Path) -> None:
+    quantity = re.compile(r"timeout|interval|memory|size|lease|wait|grace")
+    unit = re.compile(r"seconds|mib|bytes|days|percent|ratio|files")
+
+    wrong = [
+        name
+        for name, option in options_of(role).items()
+        if option["type"] in {"int", "float"} and quantity.search(name) and not unit.search(name)
+    ]
+    assert not wrong
+
+
+@role
+def test_secrets_are_marked_and_have_no_default(role: Path) -> None:
+    for name, option in options_of(role).items():
+        if re.search(r"(password|token|secret)$", name) and option["type"] == "str":
+            assert option.get("no_log") is True, name
+            assert option.get("default", "") == "", name
+
+
+def test_no_play_has_both_roles_and_tasks() -> None:
+    for path in (ROOT / "playbooks").glob("*.yml"):
+        for play in load(path):
+            assert "roles" in play, path.name
+            assert "tasks" not in play, path.name
+
+
+def test_site_imports_every_playbook_of_a_group() -> None:
+    imported = {play["ansible.builtin.import_playbook"] for play in load(ROOT / "site.yml")}
+    assert imported == {f"playbooks/{path.name}" for path in (ROOT / "playbooks").glob("*.yml")}
