@@ -89,17 +89,16 @@ def image(value: object) -> str:
     if not isinstance(value, str):
         msg = f"image {_shown(value)} must be a string such as registry.example/team/app:1"
         raise FieldError(msg)
-    text = value.strip()
-    if len(text) > MAX_IMAGE:
-        msg = f"image has {len(text)} characters; it must have at most {MAX_IMAGE}"
+    if len(value) > MAX_IMAGE:
+        msg = f"image has {len(value)} characters; it must have at most {MAX_IMAGE}"
         raise FieldError(msg)
-    if not _IMAGE.fullmatch(text):
+    if not _IMAGE.fullmatch(value):
         msg = (
-            f"image {_shown(text)} must be a reference such as registry.example/team/app:1:"
+            f"image {_shown(value)} must be a reference such as registry.example/team/app:1:"
             " [registry[:port]/]path[:tag][@sha256:digest], the path in lower case"
         )
         raise FieldError(msg)
-    return text
+    return value
 
 
 def container_port(value: object) -> int:
@@ -109,7 +108,7 @@ def container_port(value: object) -> int:
     """
     if value is None:
         return DEFAULT_CONTAINER_PORT
-    text = str(value).strip()
+    text = str(value)
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII):
         msg = f"containerPort {_shown(value)} must be a whole number from 1 to {MAX_PORT}"
         raise FieldError(msg)
@@ -125,7 +124,7 @@ def _scalar(field: str, value: object) -> str:
         given = "nothing" if value is None else _shown(value)
         msg = f"{field} must be a string or a whole number, not {given}"
         raise FieldError(msg)
-    return str(value).strip()
+    return str(value)
 
 
 def _shown(value: object) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, insert, literal_column, or_, select, text, update
+from sqlalchemy import and_, delete, func, insert, literal_column, or_, select, text, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from funai.contract.status import JobStatus
@@ -25,7 +25,7 @@ from funai.deploy.jobs.model import (
 )
 from funai.deploy.jobs.payload import dump, load
 from funai.deploy.nodes import repository as nodes
-from funai.deploy.schema import NOW, NOW_MS, app_run, job, node, placement
+from funai.deploy.schema import NOW, NOW_MS, app_run, job, job_event, node, placement
 from funai.deploy.wire import clean, keep_tail
 
 if TYPE_CHECKING:
@@ -101,6 +101,22 @@ class JobRepository:
                 idempotency_hash=new.idempotency_hash,
             )
         )
+
+    def forget_old(self, app_id: str, *, kept: int, limit: int) -> None:
+        """Delete jobs of the app beyond the newest ``kept``, with their events; at most ``limit``."""
+        ids = self._connection.execute(
+            select(job.c.id)
+            .where(job.c.app_id == app_id)
+            .order_by(job.c.create_time.desc(), job.c.id.desc())
+            .offset(kept)
+            .limit(limit)
+        ).scalars()
+        old = list(ids)
+        if not old:
+            return
+        ended = and_(job.c.id.in_(old), ~_IS_PENDING, ~_IS_RUNNING)
+        self._connection.execute(delete(job_event).where(job_event.c.job_id.in_(old)))
+        self._connection.execute(delete(job).where(ended))
 
     def candidates(self, max_attempts: int, limit: int, offset: int) -> list[Candidate]:
         """Return jobs that may be claimed, oldest first, without locking any.

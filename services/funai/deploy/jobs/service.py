@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     from funai.deploy.parts import Parts
 
 
+#: Jobs that are kept of each app, its newest; older ones go when a new one comes.
+KEPT_JOBS = 500
+_FORGET_BATCH = 20
+
+
 def new_id() -> str:
     """Return a job's id."""
     return str(uuid.uuid4())
@@ -97,6 +102,7 @@ class JobService:
             connection,
             Event(new.id, new.app_id, ACTOR_API, None, JobStatus.PENDING, reason=QUEUED_TEXT),
         )
+        jobs.forget_old(new.app_id, kept=KEPT_JOBS, limit=_FORGET_BATCH)
         return self._get(jobs, new.id)
 
     def _same_request(self, known: Job, new: NewJob) -> Job:

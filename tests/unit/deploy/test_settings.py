@@ -1,0 +1,78 @@
+"""Settings of Deploy: what is read, and what is refused by name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from funai.deploy import config
+from funai.deploy.config import ConfigError, Settings
+
+SECRET = "0123456789abcdef0123456789abcdef"
+ENV = {
+    "DEPLOY_DB_HOST": "db",
+    "DEPLOY_DB_NAME": "schema",
+    "DEPLOY_DB_USER": "user",
+    **{
+        f"DEPLOY_{name}": SECRET
+        for name in (
+            "DB_PASSWORD",
+            "SECRET",
+            "ADMIN_TOKEN",
+            "NODE_TOKEN",
+            "RUNNER_TOKEN",
+            "GATEWAY_TOKEN",
+            "RUNTIME_TOKEN",
+        )
+    },
+}
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    settings = Settings.from_env(ENV)
+
+    assert settings.bind == "0.0.0.0:7002"
+    assert settings.runners.mode == "token"
+    assert settings.limits.node_stale == 180
+    assert settings.limits.waiting_claims + settings.limits.waiting_gateways < 32
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(pytest.param(name, "", id=f"no {name}") for name in ENV),
+        pytest.param("DEPLOY_SECRET", "CHANGE_ME_0123456789", id="placeholder"),
+        pytest.param("DEPLOY_DB_PORT", "0", id="port"),
+        pytest.param("DEPLOY_THREADS", "many", id="threads"),
+        pytest.param("DEPLOY_REAPER_SECONDS", "nan", id="reaper"),
+        pytest.param("DEPLOY_RUNNER_AUTH", "none", id="runner auth"),
+        pytest.param("DEPLOY_PUBLIC_BASE_URL", "edge", id="public url"),
+    ],
+)
+def test_refusal_names_the_setting(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        Settings.from_env({**ENV, name: value})
+
+
+@pytest.mark.parametrize(
+    ("mode", "needs"),
+    [("basic", "DEPLOY_RUNNER_BASIC_USER"), ("address", "DEPLOY_RUNNER_ADDRESSES")],
+)
+def test_migration_mode_needs_its_settings(mode: str, needs: str) -> None:
+    with pytest.raises(ConfigError, match=needs):
+        Settings.from_env({**ENV, "DEPLOY_RUNNER_AUTH": mode})
+
+
+def test_secrets_are_not_shown() -> None:
+    assert SECRET not in repr(Settings.from_env(ENV))
+
+
+def test_role_writes_the_settings_that_deploy_reads() -> None:
+    root = Path(__file__).parents[3]
+    template = (root / "roles/deploy/templates/deploy.env.j2").read_text()
+    written = set(re.findall(r"^(DEPLOY_[A-Z_]+)=", template, re.MULTILINE))
+    read = set(re.findall(r"\"(DEPLOY_[A-Z_]+)\"", Path(config.__file__).read_text()))
+
+    assert written == read
