@@ -27,7 +27,9 @@ end
 -- wrk does not say which request an answer belongs to: the echo is told by its body.
 function response(status, headers, body)
   local echoed = string.find(body, "echo-me", 1, true) ~= nil
-  if status ~= 200 or (not echoed and headers["X-Demo-Release"] == nil) then
+  -- HAProxy hands header names on in lower case; wrk keeps them as they come.
+  local release = headers["x-demo-release"] or headers["X-Demo-Release"]
+  if status ~= 200 or (not echoed and release == nil) then
     wrong = wrong + 1
     if first_wrong == "" then
       first_wrong = status .. " " .. string.sub(body, 1, 100)

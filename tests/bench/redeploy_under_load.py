@@ -21,8 +21,8 @@ from tests.bench.caller import BenchError, Caller, wait_until
 
 APP_ID = "bench-load"
 CONNECTIONS = 16
-#: Between two requests of one connection; 16 connections make up to 400 requests per second.
-PAUSE_MILLISECONDS = 40
+#: Between two requests of one connection; 16 connections make up to 640 requests per second.
+PAUSE_MILLISECONDS = 25
 STEADY_SECONDS = 15
 ROUTE_SECONDS = 15
 #: Longer than any run; the load is ended by SIGINT, on which wrk prints its figures.
