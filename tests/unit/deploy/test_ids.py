@@ -12,6 +12,21 @@ from funai.contract.secrets import SecretError, matches, require_secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+BAD_APP_IDS: tuple[object, ...] = (
+    "",
+    "-a",
+    "a/b",
+    "..",
+    "a" * 64,
+    "ä",
+    "a\n",
+    " a",
+    None,
+    True,
+    1.5,
+    {},
+    -1,
+)
 DIGEST = "sha256:" + "a" * 64
 
 
@@ -41,21 +56,7 @@ def test_valid_values_pass(
     [
         *(
             pytest.param(ids.app_id, "appId", value, id=f"app {value!r:.20}")
-            for value in (
-                "",
-                "-a",
-                "a/b",
-                "..",
-                "a" * 64,
-                "ä",
-                "a\n",
-                " a",
-                None,
-                True,
-                1.5,
-                {},
-                -1,
-            )
+            for value in BAD_APP_IDS
         ),
         *(
             pytest.param(ids.image, "image", value, id=f"image {value!r:.20}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from funai.deploy import config
+from funai.deploy.app import create_app
 from funai.deploy.config import ConfigError, Settings
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -76,3 +77,17 @@ def test_role_writes_the_settings_that_deploy_reads() -> None:
     read = set(re.findall(r"\"(DEPLOY_[A-Z_]+)\"", Path(config.__file__).read_text()))
 
     assert written == read
+
+
+def test_contract_names_every_endpoint_that_deploy_has() -> None:
+    contract = (Path(__file__).parents[3] / "docs/contract.md").read_text()
+    paths = create_app(Settings.from_env(ENV)).app.api_doc["paths"]
+
+    missing = [
+        f"{method.upper()} {path}"
+        for path, methods in paths.items()
+        for method in methods
+        if f"{method.upper()} `{path.replace('{job_id}', '{id}').replace('{app_id}', '{appId}')}`"
+        not in contract
+    ]
+    assert missing == []

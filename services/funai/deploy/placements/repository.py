@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from funai.deploy.placements.model import AppRow, Placement
@@ -12,6 +12,9 @@ from funai.deploy.schema import NOW, NOW_MS, app, job, placement
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
+
+#: How long an app's old container stays after a move: gateways switch meanwhile and requests end.
+LEFTOVER_SECONDS = 10
 
 
 class PlacementRepository:
@@ -142,7 +145,10 @@ class AppRepository:
         """Return (app id, node id, user id, fence) of what is still to be removed."""
         rows = self._connection.execute(
             select(app.c.app_id, app.c.leftover_node_id, app.c.leftover_user_id, app.c.fence)
-            .where(app.c.leftover_node_id.is_not(None))
+            .where(
+                app.c.leftover_node_id.is_not(None),
+                app.c.update_time < func.date_sub(NOW, text(f"INTERVAL {LEFTOVER_SECONDS} SECOND")),
+            )
             .limit(limit)
         )
         return [(row[0], row[1], row[2] or "0", row[3]) for row in rows]
