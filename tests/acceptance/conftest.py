@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import certifi
@@ -47,6 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "point(name): the acceptance point that a check proves")
     config.addinivalue_line("markers", "disturbs: stops something; runs in the lab only")
     config.stash[_LEDGER] = Ledger()
+    # testinfra calls Ansible by name: the one beside this Python, also where .venv is not activated.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     if config.option.tbstyle == "auto":
         config.option.tbstyle = "short"
 
