@@ -57,6 +57,12 @@ ENDPOINTS = [
     Endpoint("X-DEPLOY-SECRET", "GET", f"/deploy/jobs/{NOBODY}/events"),
     Endpoint("X-DEPLOY-SECRET", "POST", f"/deploy/jobs/{NOBODY}/cancel"),
     Endpoint("X-DEPLOY-SECRET", "POST", f"/deploy/jobs/{NOBODY}/transition"),
+    Endpoint("X-DEPLOY-SECRET", "GET", f"/deploy/jobs/{NOBODY}/logs"),
+    Endpoint("X-DEPLOY-SECRET", "GET", f"/deploy/jobs/{NOBODY}/logs/stream"),
+    Endpoint("X-DEPLOY-SECRET", "GET", "/deploy/apps/nobody"),
+    Endpoint("X-DEPLOY-SECRET", "GET", "/deploy/apps/nobody/logs"),
+    Endpoint("X-DEPLOY-SECRET", "GET", "/deploy/apps/nobody/revisions"),
+    Endpoint("X-DEPLOY-SECRET", "POST", "/deploy/apps/nobody/rollback"),
     Endpoint("X-DEPLOY-SECRET", "POST", "/deploy/apps/stop"),
     Endpoint("X-DEPLOY-SECRET", "POST", "/deploy/apps/purge"),
     Endpoint("X-DEPLOY-SECRET", "POST", "/deploy/apps/cleanup"),
@@ -71,11 +77,14 @@ ENDPOINTS = [
     Endpoint("X-Runner-Token", "POST", "/deploy/jobs/claim"),
     Endpoint("X-Runner-Token", "POST", f"/deploy/jobs/{NOBODY}/heartbeat"),
     Endpoint("X-Runner-Token", "POST", f"/deploy/jobs/{NOBODY}/report"),
+    Endpoint("X-Runner-Token", "POST", f"/deploy/jobs/{NOBODY}/logs"),
     Endpoint("X-Gateway-Token", "GET", "/internal/routes?sinceVersion=0&waitSeconds=0"),
     agent("POST", "/agent/apps/deploy"),
     agent("POST", "/agent/apps/stop"),
     agent("POST", "/agent/apps/delete"),
     agent("GET", "/agent/apps/status?userId=0&appId=nobody"),
+    agent("GET", "/agent/apps/logs?userId=0&appId=nobody"),
+    agent("POST", "/agent/prune"),
 ]
 
 
