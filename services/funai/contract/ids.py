@@ -39,7 +39,7 @@ def app_id(value: object) -> str:
     text = _scalar("appId", value)
     if not _APP_ID.fullmatch(text):
         msg = (
-            f"appId {_shown(text)} must be 1 to {MAX_APP_ID} letters, digits, _ and -,"
+            f"appId {shown(text)} must be 1 to {MAX_APP_ID} letters, digits, _ and -,"
             " beginning with a letter or digit"
         )
         raise FieldError(msg)
@@ -54,7 +54,7 @@ def user_id(value: object) -> str:
     text = _scalar("userId", value)
     if not _USER_ID.fullmatch(text):
         msg = (
-            f"userId {_shown(text)} must be 1 to {MAX_USER_ID} letters, digits, _ and -,"
+            f"userId {shown(text)} must be 1 to {MAX_USER_ID} letters, digits, _ and -,"
             " beginning with a letter or digit"
         )
         raise FieldError(msg)
@@ -74,7 +74,7 @@ def base_path(value: object, app: str) -> str:
         return only
     if not isinstance(value, str) or value not in {only, f"{only}/"}:
         msg = (
-            f"basePath {_shown(value)} must be {only} or left out:"
+            f"basePath {shown(value)} must be {only} or left out:"
             " every app is served below its own id"
         )
         raise FieldError(msg)
@@ -87,18 +87,23 @@ def image(value: object) -> str:
     :raises FieldError: naming the field and the rule
     """
     if not isinstance(value, str):
-        msg = f"image {_shown(value)} must be a string such as registry.example/team/app:1"
+        msg = f"image {shown(value)} must be a string such as registry.example/team/app:1"
         raise FieldError(msg)
     if len(value) > MAX_IMAGE:
         msg = f"image has {len(value)} characters; it must have at most {MAX_IMAGE}"
         raise FieldError(msg)
-    if not _IMAGE.fullmatch(value):
+    if not is_image(value):
         msg = (
-            f"image {_shown(value)} must be a reference such as registry.example/team/app:1:"
+            f"image {shown(value)} must be a reference such as registry.example/team/app:1:"
             " [registry[:port]/]path[:tag][@sha256:digest], the path in lower case"
         )
         raise FieldError(msg)
     return value
+
+
+def is_image(text: str) -> bool:
+    """Tell whether the text is an image reference."""
+    return _IMAGE.fullmatch(text) is not None
 
 
 def container_port(value: object) -> int:
@@ -110,7 +115,7 @@ def container_port(value: object) -> int:
         return DEFAULT_CONTAINER_PORT
     text = str(value)
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII):
-        msg = f"containerPort {_shown(value)} must be a whole number from 1 to {MAX_PORT}"
+        msg = f"containerPort {shown(value)} must be a whole number from 1 to {MAX_PORT}"
         raise FieldError(msg)
     port = int(text)
     if not 1 <= port <= MAX_PORT:
@@ -121,12 +126,14 @@ def container_port(value: object) -> int:
 
 def _scalar(field: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        given = "nothing" if value is None else _shown(value)
+        given = "nothing" if value is None else shown(value)
         msg = f"{field} must be a string or a whole number, not {given}"
         raise FieldError(msg)
     return str(value)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a foreign value for an error text: ASCII, in quotes, bounded."""
+    """Return a value as error texts show it: in ASCII and short."""
     text = ascii(value)
     return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - a line of a terminal
