@@ -19,8 +19,6 @@ from funai.contract import source_rules as rules
 from funai.contract.ids import FieldError
 
 if TYPE_CHECKING:
-    
-if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SHORT_DIGEST = 12
