@@ -142,3 +142,34 @@ route_version = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("version", BigInteger),
 )
+
+#: What ran of an app. A row outlives its job, and its app where an image is still to be removed.
+revision = Table(
+    "fun_ai_deploy_revision",
+    metadata,
+    Column("app_id", String(64), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("state", String(16)),
+    Column("job_id", String(64)),
+    Column("app_release", String(64)),
+    Column("source_kind", String(16)),
+    Column("repo_url", String(2048)),
+    Column("commit_ref", String(255)),
+    Column("commit_sha", String(64)),
+    Column("image", String(512)),
+    Column("image_repository", String(512)),
+    Column("image_tag", String(128)),
+    Column("image_digest", String(71)),
+    #: Whether the platform built the image, so that it may remove it.
+    Column("built", Integer),
+    #: The payload without what only a build reads.
+    Column("config_json", Text),
+    Column("created_by", String(64)),
+    Column("activated_at", DATETIME(fsp=6)),
+    Column("activated_job_id", String(64)),
+    Column("activation", String(512)),
+    #: Whether its app was purged: hidden, and beyond every retention.
+    Column("purged", Integer),
+    Column("prune_reason", String(512)),
+    *_times(),
+)

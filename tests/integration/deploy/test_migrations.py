@@ -52,6 +52,7 @@ OWN_TABLES = [
     *TABLES,
     "fun_ai_deploy_app",
     "fun_ai_deploy_job_event",
+    "fun_ai_deploy_revision",
     "fun_ai_deploy_runner",
     "fun_ai_deploy_route_version",
     "fun_ai_deploy_alembic_version",
