@@ -168,6 +168,8 @@ revision = Table(
     Column("activated_at", DATETIME(fsp=6)),
     Column("activated_job_id", String(64)),
     Column("activation", String(512)),
+    #: When its app was stopped; null again once it is activated.
+    Column("stopped_at", DATETIME(fsp=6)),
     #: Whether its app was purged: hidden, and beyond every retention.
     Column("purged", Integer),
     Column("prune_reason", String(512)),

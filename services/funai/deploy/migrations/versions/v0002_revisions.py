@@ -23,7 +23,7 @@ _TABLE = """
     image_digest VARCHAR(71) NULL, built INT NOT NULL DEFAULT 0, config_json TEXT NULL,
     created_by VARCHAR(64) NULL, create_time DATETIME(6) NOT NULL,
     activated_at DATETIME(6) NULL, activated_job_id VARCHAR(64) NULL, activation VARCHAR(512) NULL,
-    purged INT NOT NULL DEFAULT 0, prune_reason VARCHAR(512) NULL, update_time DATETIME(6) NULL,
+    stopped_at DATETIME(6) NULL, purged INT NOT NULL DEFAULT 0, prune_reason VARCHAR(512) NULL, update_time DATETIME(6) NULL,
     PRIMARY KEY (app_id, number),
     KEY ix_fun_ai_deploy_revision_state (app_id, purged, state, activated_at),
     KEY ix_fun_ai_deploy_revision_digest (image_digest)"""
