@@ -49,6 +49,7 @@ class Gatekeeper:
         self._rules: dict[str, Callable[[], None]] = {
             "jobs": deploy,
             "apps": deploy,
+            "revisions": deploy,
             "nodes": admin,
             "placements": admin,
             "runners": admin,

@@ -37,6 +37,8 @@ from funai.deploy.parts import Parts
 from funai.deploy.placements import routes as placement_routes
 from funai.deploy.placements.service import PlacementService
 from funai.deploy.reaper import Reaper
+from funai.deploy.revisions import routes as revision_routes
+from funai.deploy.revisions.service import RevisionService
 from funai.deploy.routes_table import routes as route_table_routes
 from funai.deploy.routes_table.service import RouteTableService
 from funai.deploy.runners import routes as runner_routes
@@ -105,12 +107,13 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
 
 def _register_routes(app: OpenAPI, parts: Parts, apps: AppService) -> None:
     renderer = JobRenderer(parts.settings.public_base_url)
-    runners, nodes = RunnerService(parts), NodeService(parts)
+    runners, nodes, jobs = RunnerService(parts), NodeService(parts), JobService(parts)
     for blueprint in (
         system.create_blueprint(parts),
         job_routes.create_lease_blueprint(LeaseService(parts, runners), renderer),
-        job_routes.create_blueprint(JobService(parts), renderer),
+        job_routes.create_blueprint(jobs, renderer),
         app_routes.create_blueprint(apps),
+        revision_routes.create_blueprint(RevisionService(parts, jobs), renderer),
         node_routes.create_heartbeat_blueprint(nodes),
         node_routes.create_admin_blueprint(nodes),
         placement_routes.create_blueprint(PlacementService(parts)),

@@ -1,4 +1,4 @@
-"""Ends a job inside a transaction: its row, its event, what is last known of the app, its route."""
+"""Ends a job inside a transaction, with all that its end means for its app."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from funai.deploy.events import repository as events
 from funai.deploy.events.model import Event
 from funai.deploy.jobs.repository import AppRunRepository, JobRepository
 from funai.deploy.placements.repository import AppRepository
+from funai.deploy.revisions.recording import follow_job
 from funai.deploy.routes_table.repository import bump_version
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def end_job(connection: Connection, found: Job, ending: Ending) -> bool:
         ),
     )
     AppRunRepository(connection).follow(found, ending.status, ending.error_message)
+    follow_job(connection, found, ending.status, ending.detail.get("result"))
     if ending.status is JobStatus.SUCCEEDED and found.node_id is not None:
         _move_route(connection, replace(found, status=ending.status), found.node_id)
     return True

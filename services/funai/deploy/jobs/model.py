@@ -84,6 +84,23 @@ class Job:
         value = self.payload.get("userId")
         return None if value is None or isinstance(value, bool) else str(value)
 
+    @property
+    def rollback_to(self) -> int | None:
+        """The revision that this job goes back to, or None."""
+        value = self.payload.get("rollbackTo")
+        return None if isinstance(value, bool) or not isinstance(value, int) else value
+
+    @property
+    def rollback_reason(self) -> str | None:
+        """Why somebody wanted to go back, or None."""
+        value = self.payload.get("rollbackReason")
+        return value if isinstance(value, str) else None
+
+    @property
+    def revision(self) -> int | None:
+        """The number of the revision that this job makes, or goes back to."""
+        return self.deploy_seq if self.rollback_to is None else self.rollback_to
+
 
 @dataclass(frozen=True)
 class JobView:
@@ -104,7 +121,7 @@ class NewJob:
     id: str
     type: str
     app_id: str
-    payload: dict[str, Any]
+    payload: dict[str, Any] = field(default_factory=dict)
     supersede: bool = False
     idempotency_key: str | None = None
     idempotency_hash: str | None = None

@@ -45,6 +45,7 @@ class JobRenderer:
             "endedAt": iso(job.ended_at),
             "appId": job.app_id,
             "deploySeq": job.deploy_seq,
+            "revision": job.revision,
             "fence": job.fence,
             "attempt": job.attempt,
             "leaseSeconds": view.lease_seconds,

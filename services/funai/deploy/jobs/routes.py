@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from flask import request
 from flask_openapi3.blueprint import APIBlueprint
 from pydantic import Field
 
 from funai.contract.envelope import envelope
-from funai.contract.headers import IDEMPOTENCY_KEY
 from funai.contract.status import JOB_TYPE, JobStatus
 from funai.deploy.access import DEPLOY, RUNNER
-from funai.deploy.caller import is_caller_there
+from funai.deploy.caller import idempotency_key, is_caller_there
 from funai.deploy.errors import InvalidRequestError
 from funai.deploy.fields import MAX_SECONDS, Flag, Model, RunnerId, Seconds, WholeNumber, Word
 from funai.deploy.jobs import render
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 
 _MAX_LIST = 200
 _MAX_WAIT = 30
-_MAX_KEY = 128
 
 
 class CreateBody(Model):
@@ -103,7 +100,8 @@ class ReportBody(Model):
     fence: WholeNumber | None = None
     error_message: str | None = Field(None, alias="errorMessage")
     reason: str | None = None
-    result: dict[str, Any] = Field(default_factory=dict)
+    #: Whatever it is: a report that says nonsense beside its status still ends its job.
+    result: Any = None
 
 
 def create_blueprint(jobs: JobService, renderer: render.JobRenderer) -> APIBlueprint:
@@ -114,7 +112,7 @@ def create_blueprint(jobs: JobService, renderer: render.JobRenderer) -> APIBluep
     def create(body: CreateBody) -> dict[str, Any]:
         supersede = body.supersede or body.on_conflict == "supersede"
         job_type = _job_type(body.type)
-        created = jobs.create(job_type, body.payload, key=_key(), supersede=supersede)
+        created = jobs.create(job_type, body.payload, key=idempotency_key(), supersede=supersede)
         return envelope(renderer.job(created))
 
     @blueprint.get("", summary="Newest jobs", security=DEPLOY)
@@ -179,7 +177,7 @@ def create_lease_blueprint(leases: LeaseService, renderer: render.JobRenderer) -
             fence=body.fence,
             error_message=body.error_message,
             reason_code=_bounded(body.reason, MAX_REASON_CODE),
-            result=body.result,
+            result=body.result if isinstance(body.result, dict) else {},
         )
         return envelope(renderer.job(leases.report(word)))
 
@@ -201,14 +199,6 @@ def _status(field: str, value: str, allowed: frozenset[JobStatus]) -> JobStatus:
         msg = f"{field} {ascii(value)[:80]} must be one of {', '.join(sorted(allowed))}"
         raise InvalidRequestError(msg)
     return JobStatus(value)
-
-
-def _key() -> str | None:
-    key = request.headers.get(IDEMPOTENCY_KEY, "").strip()
-    if len(key) > _MAX_KEY or not (key.isascii() and key.isprintable()):
-        msg = f"{IDEMPOTENCY_KEY} must be at most {_MAX_KEY} printable ASCII characters"
-        raise InvalidRequestError(msg)
-    return key or None
 
 
 def _bounded(value: str | None, length: int) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
@@ -25,7 +26,7 @@ from funai.deploy.jobs.model import (
     active_conflict,
     check_transition,
 )
-from funai.deploy.jobs.payload import check_payload, request_hash
+from funai.deploy.jobs.payload import check_payload, refuse_own, request_hash
 from funai.deploy.jobs.repository import JobRepository
 from funai.deploy.placements.repository import AppRepository
 
@@ -65,6 +66,7 @@ class JobService:
         :raises InvalidRequestError: where the payload breaks a rule
         :raises ConflictError: where the app has an active job, or the key another request
         """
+        refuse_own(payload)
         new = NewJob(
             id=self._make_id(),
             type=job_type,
@@ -74,23 +76,41 @@ class JobService:
             idempotency_key=key,
             idempotency_hash=request_hash(job_type, payload) if key else None,
         )
+        return self.add(new, lambda _connection: payload)
+
+    def add(self, new: NewJob, choose: Callable[[Connection], dict[str, Any]]) -> JobView:
+        """Create a job whose payload is chosen while its app is locked.
+
+        :param choose: returns the payload; not asked where the idempotency key has its job already
+        :raises ConflictError: where the app has an active job, or the key another request
+        """
+
+        def work(connection: Connection) -> Job:
+            return self._create(connection, new, choose)
+
         try:
-            created = self._parts.database.run(lambda connection: self._create(connection, new))
+            created = self._parts.database.run(work)
         except DBAPIError as exc:
             if not is_duplicate(exc):
                 raise
             # Another request was first with this key or app: now its job can be seen.
-            created = self._parts.database.run(lambda connection: self._create(connection, new))
+            created = self._parts.database.run(work)
         self._parts.work_available.ring()
         return JobView(created, with_node=False)
 
-    def _create(self, connection: Connection, new: NewJob) -> Job:
+    def _create(
+        self,
+        connection: Connection,
+        new: NewJob,
+        choose: Callable[[Connection], dict[str, Any]],
+    ) -> Job:
         jobs, apps = JobRepository(connection), AppRepository(connection)
         row = apps.lock(new.app_id)
         if new.idempotency_key is not None:
             known = jobs.by_key(new.idempotency_key)
             if known is not None:
                 return self._same_request(known, new)
+        new = replace(new, payload=choose(connection))
         active = jobs.active_of(new.app_id)
         if active is not None:
             if not new.supersede:

@@ -1,0 +1,1 @@
+"""Revisions: what ran of an app, what runs now, and the way back."""

@@ -1,0 +1,78 @@
+"""Keeps an app's revisions in step with its jobs, inside the transaction that ends a job."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from funai.contract.status import JobStatus
+from funai.deploy.revisions import repository
+from funai.deploy.revisions.model import (
+    Origin,
+    Revision,
+    RevisionState,
+    activation_text,
+    config_of,
+    release_or_made,
+)
+from funai.deploy.wire import clean
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from funai.deploy.jobs.model import Job
+
+_MAX_USER = 64
+
+
+def follow_job(connection: Connection, ended: Job, status: JobStatus, result: object) -> None:
+    """Record what the job's end means for the app's revisions. The app's row is locked.
+
+    :param result: of the runner's report, whatever it is
+    """
+    reported = result if isinstance(result, dict) else {}
+    origin = Origin.read(reported, ended.payload)
+    if status is JobStatus.SUCCEEDED:
+        _succeed(connection, ended, origin)
+    elif status is JobStatus.FAILED and origin.built and origin.image_digest is not None:
+        # Its image is in the registry: a row, so that it is found once it is to be removed.
+        _add(connection, ended, origin, RevisionState.FAILED)
+
+
+def _succeed(connection: Connection, ended: Job, origin: Origin) -> None:
+    target = None
+    if ended.rollback_to is not None:
+        target = repository.get(connection, ended.app_id, ended.rollback_to)
+    if target is None:
+        _add(connection, ended, origin, RevisionState.ACTIVE)
+        return
+    before = repository.active(connection, ended.app_id)
+    why = activation_text(
+        ended.id, before.number if before else target.number, ended.rollback_reason
+    )
+    target = replace(target, release=origin.release or target.release)
+    repository.activate(connection, target, job_id=ended.id, why=why)
+
+
+def _add(connection: Connection, ended: Job, origin: Origin, state: RevisionState) -> None:
+    # A job of an earlier system has no number; its app gets a revision with its next job.
+    if ended.deploy_seq is None or ended.rollback_to is not None:
+        return
+    repository.add(connection, _made_by(ended, origin, state))
+    repository.forget_old(connection, ended.app_id)
+
+
+def _made_by(ended: Job, origin: Origin, state: RevisionState) -> Revision:
+    number, is_active = ended.deploy_seq or 0, state is RevisionState.ACTIVE
+    return Revision(
+        app_id=ended.app_id,
+        number=number,
+        state=state,
+        job_id=ended.id,
+        release=release_or_made(origin, number),
+        origin=origin,
+        config=config_of(ended.payload),
+        created_by=None if ended.user_id is None else clean(ended.user_id)[:_MAX_USER],
+        activated_job_id=ended.id if is_active else None,
+        activation=activation_text(ended.id, None, None) if is_active else None,
+    )
