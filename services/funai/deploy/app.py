@@ -112,7 +112,7 @@ def _register_routes(app: OpenAPI, parts: Parts, apps: AppService) -> None:
         system.create_blueprint(parts),
         job_routes.create_lease_blueprint(LeaseService(parts, runners), renderer),
         job_routes.create_blueprint(jobs, renderer),
-        app_routes.create_blueprint(apps),
+        app_routes.create_blueprint(apps, parts.settings.public_base_url),
         revision_routes.create_blueprint(RevisionService(parts, jobs), renderer),
         node_routes.create_heartbeat_blueprint(nodes),
         node_routes.create_admin_blueprint(nodes),

@@ -10,10 +10,13 @@ from pydantic import Field
 from funai.contract.envelope import envelope
 from funai.deploy.access import DEPLOY
 from funai.deploy.fields import AppId, Model, UserId
+from funai.deploy.jobs.render import app_url
+from funai.deploy.revisions.render import brief
 
 if TYPE_CHECKING:
     from funai.deploy.apps.model import Purged
     from funai.deploy.apps.service import AppService, Cleaned
+    from funai.deploy.apps.standing import Standing
 
 
 class AppBody(Model):
@@ -29,24 +32,16 @@ class AppPath(Model):
     app_id: AppId
 
 
-def create_blueprint(apps: AppService) -> APIBlueprint:
-    """Return the routes under ``/deploy/apps``."""
+def create_blueprint(apps: AppService, public_base_url: str) -> APIBlueprint:
+    """Return the routes under ``/deploy/apps``.
+
+    :param public_base_url: of the edge; empty leaves ``publicUrl`` null
+    """
     blueprint = APIBlueprint("apps", __name__, url_prefix="/deploy/apps")
 
-    @blueprint.get("/<string:app_id>", summary="Last known of an app", security=DEPLOY)
-    def last_known(path: AppPath) -> dict[str, Any]:
-        found = apps.last_known(path.app_id)
-        return envelope(
-            {
-                "appId": found.app_id,
-                "nodeId": found.node_id,
-                "lastJobId": found.last_job_id,
-                "lastJobStatus": found.last_job_status,
-                "lastError": found.last_error,
-                "lastDeployedAt": found.last_deployed_at,
-                "lastActiveAt": found.last_active_at,
-            }
-        )
+    @blueprint.get("/<string:app_id>", summary="What runs of an app, and why", security=DEPLOY)
+    def standing(path: AppPath) -> dict[str, Any]:
+        return envelope(_standing(apps.standing(path.app_id), public_base_url))
 
     @blueprint.post("/stop", summary="Stop an app", security=DEPLOY)
     def stop(body: AppBody) -> dict[str, Any]:
@@ -70,6 +65,26 @@ def create_blueprint(apps: AppService) -> APIBlueprint:
         return envelope(_cleaned(body, apps.clean_up(body.app_id, body.user_id)))
 
     return blueprint
+
+
+def _standing(found: Standing, public_base_url: str) -> dict[str, Any]:
+    run, node = found.run, found.node
+    path = f"/apps/{run.app_id}"
+    return {
+        "appId": run.app_id,
+        "nodeId": run.node_id,
+        "lastJobId": run.last_job_id,
+        "lastJobStatus": run.last_job_status,
+        "lastError": run.last_error,
+        "lastDeployedAt": run.last_deployed_at,
+        "lastActiveAt": run.last_active_at,
+        "state": found.state,
+        "reason": found.reason,
+        "revision": brief(found.revision) if found.revision else None,
+        "node": node.name if node else None,
+        "deployUrl": app_url(node.gateway_base_url if node else "", path),
+        "publicUrl": app_url(public_base_url, path),
+    }
 
 
 def _number(user_id: str) -> int | str:

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any
 from funai.contract.status import JobStatus
 from funai.deploy.apps import repository
 from funai.deploy.apps.model import AgentAnswer, Home
+from funai.deploy.apps.standing import Standing
 from funai.deploy.errors import AgentFailedError, NotFoundError
 from funai.deploy.jobs.ending import end_job
 from funai.deploy.jobs.model import ACTOR_API, CANCELLED_BY_CALLER, Ending
 from funai.deploy.jobs.repository import JobRepository
 from funai.deploy.nodes.repository import NodeRepository
 from funai.deploy.placements.repository import AppRepository, PlacementRepository
+from funai.deploy.revisions import repository as revisions
 from funai.deploy.routes_table.repository import bump_version
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from funai.deploy.apps.agent import AgentClient
-    from funai.deploy.apps.model import AppRun, Purged
+    from funai.deploy.apps.model import Purged
     from funai.deploy.nodes.model import Node
     from funai.deploy.parts import Parts
 
@@ -46,16 +48,30 @@ class AppService:
         self._parts = parts
         self._agent = agent
 
-    def last_known(self, app_id: str) -> AppRun:
-        """Return what is last known of the app.
+    def standing(self, app_id: str) -> Standing:
+        """Return what runs of the app, and why.
 
         :raises NotFoundError: where it never ran
         """
-        found = self._parts.database.run(lambda c: repository.get_run(c, app_id))
+        found = self._parts.database.run(lambda c: self._standing(c, app_id))
         if found is None:
             msg = f"nothing is known of app {app_id}; it was never deployed, or it was purged"
             raise NotFoundError(msg)
         return found
+
+    def _standing(self, connection: Connection, app_id: str) -> Standing | None:
+        run = repository.get_run(connection, app_id)
+        if run is None:
+            return None
+        route = AppRepository(connection).get(app_id).route_node_id
+        node_id = run.node_id if route is None else route
+        nodes = NodeRepository(connection, self._parts.settings.limits.node_stale)
+        return Standing(
+            run=run,
+            revision=revisions.active(connection, app_id),
+            job=JobRepository(connection).active_of(app_id),
+            node=None if node_id is None else nodes.by_id(node_id),
+        )
 
     def stop(self, app_id: str, user_id: str) -> tuple[Node, dict[str, Any]]:
         """Stop the app on its node; return the node and its agent's answer.
@@ -72,8 +88,12 @@ class AppService:
         if not answer.success:
             msg = f"app {app_id} was not stopped on node {home.node.name}: {answer.error}"
             raise AgentFailedError(msg)
-        self._parts.database.run(lambda c: repository.mark_stopped(c, app_id))
+        self._parts.database.run(lambda c: self._mark_stopped(c, app_id))
         return home.node, answer.response
+
+    def _mark_stopped(self, connection: Connection, app_id: str) -> None:
+        repository.mark_stopped(connection, app_id)
+        revisions.mark_stopped(connection, app_id)
 
     def purge(self, app_id: str) -> Purged:
         """Delete what Deploy keeps of the app: jobs, placement, last-known, route."""
@@ -154,6 +174,7 @@ class AppService:
         apps = AppRepository(connection)
         row = apps.lock(app_id)
         purged = repository.purge(connection, app_id)
+        revisions.purge(connection, app_id)
         if row.route_node_id is not None:
             apps.change(app_id, route_node_id=None)
             bump_version(connection)

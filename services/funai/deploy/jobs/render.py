@@ -37,8 +37,8 @@ class JobRenderer:
             "runnerId": job.runner_id,
             "leaseExpireAt": iso_from_ms(job.lease_expire_at),
             "runtimeNode": runtime_node(node),
-            "deployUrl": _url(node.gateway_base_url if node else "", path),
-            "publicUrl": _url(self._public_base_url, path),
+            "deployUrl": app_url(node.gateway_base_url if node else "", path),
+            "publicUrl": app_url(self._public_base_url, path),
             "createdAt": iso(job.created_at),
             "updatedAt": iso(job.updated_at),
             "startedAt": iso(job.started_at),
@@ -92,5 +92,6 @@ def event(recorded: RecordedEvent) -> dict[str, Any]:
     }
 
 
-def _url(base: str, path: str | None) -> str | None:
+def app_url(base: str, path: str | None) -> str | None:
+    """Return where an app answers below a gateway, or None where either is unknown."""
     return f"{base.rstrip('/')}{path}/" if base and path else None
