@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from funai.gateway.map_file import read_map_file, write_map_file
-from funai.gateway.routes import check_address, check_app_id, render_table
+from funai.gateway.routes import check_app_id, check_route, render_table
 from funai.gateway.runtime_socket import GatewayRefusedError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class HaproxyMap:
     the next reconcile brings it.
 
     :param path: map file, and the map's name in HAProxy's runtime API
-    :param allowed: networks that addresses must lie in, see ``check_address``
+    :param allowed: networks that addresses must lie in, see ``check_route``
     """
 
     def __init__(
@@ -70,21 +70,21 @@ class HaproxyMap:
             table.setdefault(fields[1], fields[2] if len(fields) > 2 else "")  # noqa: PLR2004
         return table
 
-    def set(self, app_id: str, address: str) -> None:
-        """Serve the app at the address.
+    def set(self, app_id: str, route: str) -> None:
+        """Serve the app at ``ipv4:port``, or ``ipv4:port/release``.
 
         :raises InvalidRouteError: before anything is written
         :raises GatewayError: where the running process does not have it now
         """
         check_app_id(app_id)
-        address = check_address(address, self._allowed)
+        route = check_route(route, self._allowed)
         with self._lock:
-            self._save(app_id, address)
+            self._save(app_id, route)
             live = self.live()
-            if live.get(app_id) != address:
+            if live.get(app_id) != route:
                 verb = "set" if app_id in live else "add"
-                self._runtime.expect_silence(f"{verb} map {self._path} {app_id} {address}")
-                self._verify(app_id, address)
+                self._runtime.expect_silence(f"{verb} map {self._path} {app_id} {route}")
+                self._verify(app_id, route)
 
     def delete(self, app_id: str) -> None:
         """Serve the app no more; an app that is not in the map is fine."""
@@ -98,8 +98,8 @@ class HaproxyMap:
     def replace(self, table: dict[str, str]) -> None:
         """Make the whole map be the table, at once for every request that HAProxy serves."""
         checked = {
-            check_app_id(app_id): check_address(address, self._allowed)
-            for app_id, address in table.items()
+            check_app_id(app_id): check_route(route, self._allowed)
+            for app_id, route in table.items()
         }
         with self._lock:
             if read_map_file(self._path) != checked or not self._path.exists():
@@ -107,14 +107,14 @@ class HaproxyMap:
             if self.live() != checked:
                 self._replace_live(checked)
 
-    def _save(self, app_id: str, address: str | None) -> None:
+    def _save(self, app_id: str, route: str | None) -> None:
         table = read_map_file(self._path)
-        if table.get(app_id) == address:
+        if table.get(app_id) == route:
             return
-        if address is None:
+        if route is None:
             del table[app_id]
         else:
-            table[app_id] = address
+            table[app_id] = route
         write_map_file(self._path, table)
 
     def _replace_live(self, table: dict[str, str]) -> None:
@@ -132,10 +132,10 @@ class HaproxyMap:
             msg = f"HAProxy holds {len(live)} routes after a replace by {len(table)}"
             raise GatewayRefusedError(msg)
 
-    def _verify(self, app_id: str, address: str | None) -> None:
+    def _verify(self, app_id: str, route: str | None) -> None:
         seen = self.live().get(app_id)
-        if seen != address:
-            msg = f"HAProxy says {seen} for {app_id} after it was told {address}"
+        if seen != route:
+            msg = f"HAProxy says {seen} for {app_id} after it was told {route}"
             raise GatewayRefusedError(msg)
 
 

@@ -1,10 +1,13 @@
-"""What a route is: an app's id and the address that serves it. Pure, no I/O."""
+"""What a route is: an app's id, the address that serves it, and its release. Pure, no I/O."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from funai.contract.release import is_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +25,35 @@ class InvalidRouteError(ValueError):
     """A key or value that must not reach a gateway; the message says which and why."""
 
 
+@dataclass(frozen=True)
+class Route:
+    """What a gateway's map holds for an app, in one value so that both change at once."""
+
+    #: ``ipv4:port``
+    address: str
+    #: What the gateway tells clients in ``X-App-Release``; empty where nobody named it.
+    release: str = ""
+
+    @classmethod
+    def parse(cls, value: str) -> Route:
+        """Take ``ipv4:port`` or ``ipv4:port/release`` apart.
+
+        :raises InvalidRouteError: naming the rule
+        """
+        address, slash, release = value.partition("/")
+        match = _ADDRESS.match(address)
+        if match is None or int(match[2]) > _HIGHEST_PORT:
+            msg = f"address {value[:80]!r} is not <ipv4>:<port>"
+            raise InvalidRouteError(msg)
+        if slash and not is_release(release):
+            msg = f"address {value[:120]!r} has no valid release behind its slash"
+            raise InvalidRouteError(msg)
+        return cls(address, release)
+
+    def __str__(self) -> str:
+        return f"{self.address}/{self.release}" if self.release else self.address
+
+
 def check_app_id(app_id: str) -> str:
     """Return the app id where it is one.
 
@@ -33,27 +65,36 @@ def check_app_id(app_id: str) -> str:
     return app_id
 
 
-def check_address(address: str, allowed: Sequence[ipaddress.IPv4Network] = ()) -> str:
-    """Return the ``ipv4:port`` where a gateway may send traffic to it.
+def check_route(value: str, allowed: Sequence[ipaddress.IPv4Network] = ()) -> str:
+    """Return the ``ipv4:port[/release]`` where a gateway may send traffic to it.
 
     :param allowed: networks that an address must lie in; none means any unicast address that is
         neither loopback nor link-local (a cloud's metadata service)
     :raises InvalidRouteError: naming the rule
     """
-    match = _ADDRESS.match(address)
-    if match is None or int(match[2]) > _HIGHEST_PORT:
-        msg = f"address {address[:80]!r} is not <ipv4>:<port>"
-        raise InvalidRouteError(msg)
+    route = Route.parse(value)
+    address, _, port = route.address.partition(":")
     try:
-        host = ipaddress.IPv4Address(match[1])
+        host = ipaddress.IPv4Address(address)
     except ValueError as exc:
-        msg = f"address {address!r} is not <ipv4>:<port>: {exc}"
+        msg = f"address {value!r} is not <ipv4>:<port>: {exc}"
         raise InvalidRouteError(msg) from exc
     if not _may_be_routed(host, allowed):
         networks = ", ".join(str(network) for network in allowed) or "a routable unicast network"
-        msg = f"address {address!r} lies outside {networks}"
+        msg = f"address {value!r} lies outside {networks}"
         raise InvalidRouteError(msg)
-    return f"{host}:{match[2]}"
+    return str(Route(f"{host}:{port}", route.release))
+
+
+def check_address(address: str, allowed: Sequence[ipaddress.IPv4Network] = ()) -> str:
+    """Return the ``ipv4:port``, with nothing behind it, where a gateway may send traffic to it.
+
+    :raises InvalidRouteError: naming the rule
+    """
+    if "/" in address:
+        msg = f"address {address[:80]!r} is not <ipv4>:<port>"
+        raise InvalidRouteError(msg)
+    return check_route(address, allowed)
 
 
 def _may_be_routed(host: ipaddress.IPv4Address, allowed: Sequence[ipaddress.IPv4Network]) -> bool:
@@ -75,9 +116,11 @@ def parse_table(lines: Iterable[str]) -> dict[str, str]:
         fields = line.split()
         if len(fields) != 2 or line.startswith("#"):  # noqa: PLR2004 - key and value
             continue
-        app_id, address = fields
-        if APP_ID.match(app_id) and _ADDRESS.match(address):
-            table[app_id] = address
+        app_id, value = fields
+        try:
+            table[check_app_id(app_id)] = str(Route.parse(value))
+        except InvalidRouteError:
+            continue
     return table
 
 

@@ -39,6 +39,8 @@ def main() -> int:
         threads=_THREADS,
         max_request_body_size=_LARGEST_BODY_BYTES,
         ident="",
+        # Without it a client that goes away is only noticed when it is written to.
+        channel_request_lookahead=1,
         clear_untrusted_proxy_headers=True,
     )
 

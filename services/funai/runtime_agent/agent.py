@@ -11,7 +11,9 @@ from funai.gateway.runtime_socket import RuntimeSocket
 from funai.runtime_agent.apps.deployment import Deployment
 from funai.runtime_agent.apps.drain import Drains
 from funai.runtime_agent.apps.holds import Holds
+from funai.runtime_agent.apps.logs import AppLogs
 from funai.runtime_agent.apps.parts import Parts
+from funai.runtime_agent.apps.prune import Pruner
 from funai.runtime_agent.apps.reconcile import Reconciler
 from funai.runtime_agent.apps.recovery import Recovery
 from funai.runtime_agent.apps.repository import AppRepository
@@ -60,6 +62,9 @@ class Agent:
             holds=Holds(),
             node_name=settings.node_name,
             gateway_base_url=settings.gateway_base_url,
+            warm_seconds=settings.warm_seconds,
+            kept_revisions=settings.kept_revisions,
+            retention=threading.Lock(),
             stopping=threading.Event(),
         )
         drains = Drains(self._parts, settings.drain_seconds)
@@ -67,18 +72,21 @@ class Agent:
         recovery = Recovery(self._parts, deployment, drains)
         self._reconciler = Reconciler(self._parts, recovery, self.conditions)
         self.metrics = Metrics(self._parts, self.conditions)
+        self.pruner = Pruner(self._parts, self.conditions)
         self.apps = AppService(
             self._parts,
             deployment,
+            AppLogs(self._parts.containers, self._parts.stopping),
             self.metrics.count_deploy,
             fence_required=settings.fence_required,
         )
 
     def start(self) -> None:
-        """Start reconcile and heartbeat in the background."""
+        """Start reconcile, prune and heartbeat in the background."""
         heartbeat = Heartbeat(self._settings, self._parts, self.conditions)
         for name, target in (
             ("reconcile", lambda: self._reconciler.run_forever(self._settings.reconcile_seconds)),
+            ("prune", lambda: self.pruner.run_forever(self._settings.prune_seconds)),
             ("heartbeat", heartbeat.run_forever),
         ):
             threading.Thread(target=target, name=name, daemon=True).start()

@@ -29,7 +29,9 @@ def create_app(settings: Settings, agent: Agent) -> Flask:
     """Return the WSGI application over a built agent."""
     app = Flask("funai-runtime-agent", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY_BYTES
-    app.register_blueprint(app_routes.create_blueprint(agent.apps, settings.ready_seconds))
+    app.register_blueprint(
+        app_routes.create_blueprint(agent.apps, agent.pruner, settings.ready_seconds)
+    )
     expected = _digest(settings.runtime_token)
 
     @app.before_request

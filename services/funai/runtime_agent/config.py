@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,11 @@ class Settings:
     drain_seconds: float
     limits: AppLimits
     fence_required: bool
+    #: How long a replaced container stays ready to serve again; 0: not at all.
+    warm_seconds: float
+    #: How many distinct images of an app stay on the node, the running one included.
+    kept_revisions: int
+    prune_seconds: float
     #: Below this much free space on the engine's disk no image is pulled.
     disk_reserve_bytes: int
 
@@ -91,6 +97,9 @@ class Settings:
                 pids=int(read.number("AGENT_APP_PIDS", "256")),
             ),
             fence_required=read.boolean("AGENT_FENCE_REQUIRED", "false"),
+            warm_seconds=read.number("AGENT_WARM_SECONDS", "600", zero=True),
+            kept_revisions=max(1, int(read.number("AGENT_KEPT_REVISIONS", "3"))),
+            prune_seconds=read.number("AGENT_PRUNE_SECONDS", "3600"),
             disk_reserve_bytes=int(read.number("AGENT_DISK_RESERVE_MIB", "256")) * 1024 * 1024,
         )
 
@@ -126,15 +135,16 @@ class _Reader:
         value = self.text(name, "")
         return Path(value) if value else None
 
-    def number(self, name: str, default: str) -> float:
+    def number(self, name: str, default: str, *, zero: bool = False) -> float:
         value = self.text(name, default)
         try:
             number = float(value)
         except ValueError as exc:
             msg = f"{name} is not a number: {value!r}"
             raise ConfigError(msg) from exc
-        if not number > 0:
-            msg = f"{name} must be above zero: {value!r}"
+        if not (number > 0 or (zero and number == 0)) or number == math.inf:
+            rule = "zero or above" if zero else "above zero"
+            msg = f"{name} must be {rule}: {value!r}"
             raise ConfigError(msg)
         return number
 

@@ -32,7 +32,6 @@ CREATE TABLE IF NOT EXISTS app (
     image TEXT NOT NULL DEFAULT '',
     image_digest TEXT NOT NULL DEFAULT '',
     image_id TEXT NOT NULL DEFAULT '',
-    previous_image_id TEXT NOT NULL DEFAULT '',
     answer TEXT NOT NULL DEFAULT '{}'
 );
 CREATE TABLE IF NOT EXISTS operation (
@@ -63,7 +62,39 @@ CREATE TABLE IF NOT EXISTS image (
     pulled INTEGER NOT NULL,
     PRIMARY KEY (app_id, image_id)
 );
+CREATE TABLE IF NOT EXISTS warm (
+    -- one per app: the newest that was replaced
+    app_id TEXT PRIMARY KEY,
+    container_name TEXT NOT NULL,
+    address TEXT NOT NULL,
+    port INTEGER NOT NULL,
+    user_id TEXT NOT NULL,
+    image_digest TEXT NOT NULL,
+    image_id TEXT NOT NULL,
+    release TEXT NOT NULL,
+    health_path TEXT NOT NULL,
+    until REAL NOT NULL
+);
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+#: Columns that came later: (table, column, declaration). A file of an earlier agent gets them.
+_ADDED = (
+    ("app", "release", "TEXT NOT NULL DEFAULT ''"),
+    ("app", "health_path", "TEXT NOT NULL DEFAULT '/'"),
+    ("operation", "release", "TEXT NOT NULL DEFAULT ''"),
+    ("operation", "health_path", "TEXT NOT NULL DEFAULT '/'"),
+    # 1 where the container is a warm one
+    ("operation", "reused", "INTEGER NOT NULL DEFAULT 0"),
+    # when it last began to serve; 0: it never did
+    ("image", "deployed_at", "REAL NOT NULL DEFAULT 0"),
+)
+#: An earlier agent noted the previous image in the app's row: its order becomes moments of long ago.
+_ORDER_OF_EARLIER_IMAGES = """
+UPDATE image SET deployed_at = CASE image_id
+    WHEN (SELECT image_id FROM app WHERE app.app_id = image.app_id) THEN 2
+    WHEN (SELECT previous_image_id FROM app WHERE app.app_id = image.app_id) THEN 1
+    ELSE 0 END
 """
 
 
@@ -78,9 +109,10 @@ class Database:
         self._path = path
         try:
             self._prepare()
-        except sqlite3.DatabaseError as exc:
-            if isinstance(exc, sqlite3.OperationalError) and "locked" in str(exc):
-                raise
+        except sqlite3.OperationalError:
+            # Locked, or no room: trouble around the file, not in it.
+            raise
+        except sqlite3.DatabaseError:
             aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
             _LOG.exception("state file %s is damaged, set aside as %s", path, aside)
             for suffix in ("-wal", "-shm"):
@@ -96,6 +128,7 @@ class Database:
                 msg = "quick_check failed"
                 raise sqlite3.DatabaseError(msg)
             connection.executescript(_SCHEMA)
+            _upgrade(connection)
         finally:
             connection.close()
 
@@ -116,3 +149,17 @@ class Database:
             connection.execute("COMMIT")
         finally:
             connection.close()
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Add what a file of an earlier agent lacks, all of it or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    earlier = {row["name"] for row in connection.execute("PRAGMA table_info(app)")}
+    for table, column, declaration in _ADDED:
+        # Names and declarations are this module's own.
+        known = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
+        if column not in known:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {declaration}")
+            if table == "image" and "previous_image_id" in earlier:
+                connection.execute(_ORDER_OF_EARLIER_IMAGES)
+    connection.execute("COMMIT")

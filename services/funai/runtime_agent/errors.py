@@ -53,6 +53,20 @@ class BusyError(AgentError):
     reason = "BUSY"
 
 
+class AppNotFoundError(AgentError):
+    """The node has no container of the app."""
+
+    status = 404
+    reason = "APP_NOT_FOUND"
+
+
+class TooManyFollowersError(AgentError):
+    """As many callers follow logs as may."""
+
+    status = 503
+    reason = "TOO_MANY_FOLLOWERS"
+
+
 class ImageNotFoundError(AgentError):
     """The registry has no such image."""
 

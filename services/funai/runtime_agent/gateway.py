@@ -36,7 +36,7 @@ class Gateway:
         self._probe_url = probe_url
 
     def set(self, app_id: str, route: str) -> None:
-        """Serve the app at ``ipv4:port``.
+        """Serve the app at ``ipv4:port``, or ``ipv4:port/release``.
 
         :raises RouteFailedError: where the running gateway does not have it now
         """
@@ -69,18 +69,19 @@ class Gateway:
         with _route_errors("read the gateway's routes"):
             return self._routes.live()
 
-    def confirm(self, app_id: str, direct: Answer, hold: Hold) -> None:
+    def confirm(self, app_id: str, health_path: str, direct: Answer, hold: Hold) -> None:
         """Return once the gateway answers for the app.
 
         A gateway that does not know an app answers 404, which an app may answer as well: 404
         counts only where the app said so itself.
 
-        :param direct: what the app answered without the gateway
+        :param health_path: where the app is asked, as it sees it
+        :param direct: what the app answered there without the gateway
         :raises RouteFailedError: with what it answered last
         """
         if not self._probe_url:
             return
-        url = f"{self._probe_url}/apps/{app_id}/"
+        url = f"{self._probe_url}/apps/{app_id}{health_path}"
         deadline = time.monotonic() + _CONFIRM_SECONDS
         while True:
             answer = get(url, _PROBE_SECONDS)

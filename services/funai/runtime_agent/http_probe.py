@@ -39,8 +39,9 @@ def get(url: str, timeout_seconds: float) -> Answer:
     secure = parts.scheme == "https"
     connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
     connection = connect(parts.hostname or "", parts.port, timeout=timeout_seconds)
+    target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
     try:
-        connection.request("GET", parts.path or "/", headers={"User-Agent": "funai-probe"})
+        connection.request("GET", target, headers={"User-Agent": "funai-probe"})
         response = connection.getresponse()
         head = response.read(_HEAD_BYTES).decode("utf-8", "replace")
         return Answer(response.status, printable(head, _HEAD_BYTES))

@@ -36,6 +36,8 @@ class Metrics:
         apps = GaugeMetricFamily("funai_agent_apps", "Apps by state", labels=["state"])
         for state, number in Tally(app.state for app in self._parts.apps.all()).items():
             apps.add_metric([state], number)
+        warm = GaugeMetricFamily("funai_agent_warm_containers", "Replaced containers kept warm")
+        warm.add_metric([], len(self._parts.apps.all_warm()))
         health = GaugeMetricFamily(
             "funai_agent_condition_ok", "Whether a dependency works", labels=["condition"]
         )
@@ -46,7 +48,7 @@ class Metrics:
         )
         for outcome, number in self._deploys.items():
             deploys.add_metric([outcome], number)
-        return [apps, health, deploys]
+        return [apps, warm, health, deploys]
 
     def render(self) -> bytes:
         """Return the exposition text."""

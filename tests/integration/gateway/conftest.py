@@ -53,6 +53,7 @@ class App(BaseHTTPRequestHandler):
         body = f"{self.name} {self.command} {self.path}\n{headers}\n".encode() + received
         self.send_response(200)
         self.send_header("X-Powered-By", "secret-engine/1.0")
+        self.send_header("X-App-Release", "the-apps-own-claim")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -113,6 +113,51 @@ def test_apps_do_not_share_connections(start_gateway: StartGateway, start_app: S
     assert seen == ["one", "two"] * 5
 
 
+def test_release_of_the_route_is_told_and_changes_with_it(
+    start_gateway: StartGateway, start_app: StartApp
+) -> None:
+    gateway = start_gateway()
+    gateway.route("app-1", f"{start_app('one')}/r1-0123456789ab")
+
+    before = ask(gateway, "/apps/app-1/")
+    gateway.command(f"set map {gateway.map_file} app-1 {start_app('two')}/r2")
+    after = ask(gateway, "/apps/app-1/", "POST", "x")
+
+    assert (before[1]["x-app-release"], before[2].split()[0]) == ("r1-0123456789ab", "one")
+    assert (after[1]["x-app-release"], after[2].split()[0]) == ("r2", "two")
+
+
+def test_release_that_the_app_itself_claims_is_removed(
+    start_gateway: StartGateway, start_app: StartApp
+) -> None:
+    gateway = start_gateway()
+    gateway.route("app-1", start_app("one"))
+
+    status, headers, _ = ask(gateway, "/apps/app-1/")
+
+    assert status == 200
+    assert "x-app-release" not in headers
+
+
+def test_edge_passes_the_release_on(start_gateway: StartGateway, start_app: StartApp) -> None:
+    node = start_gateway()
+    node.route("app-1", f"{start_app('one')}/r1")
+    edge = start_gateway(gateway_mode="edge", gateway_workspace_address="127.0.0.1:9")
+    edge.route("app-1", f"127.0.0.1:{node.port}")
+
+    assert ask(edge, "/apps/app-1/")[1]["x-app-release"] == "r1"
+
+
+def test_answer_of_the_gateway_itself_names_no_release(start_gateway: StartGateway) -> None:
+    gateway = start_gateway()
+    gateway.route("app-1", "127.0.0.1:9/r1")
+
+    status, headers, _ = ask(gateway, "/apps/app-1/")
+
+    assert status == 503
+    assert "x-app-release" not in headers
+
+
 @pytest.mark.parametrize(
     ("path", "location"),
     [
@@ -186,7 +231,19 @@ def test_app_that_is_down_is_503_and_says_so(start_gateway: StartGateway, method
 
 
 @pytest.mark.parametrize(
-    "address", ["169.254.169.254:80", "999.1.1.1:80", "127.0.0.1", "127.0.0.1:0", "localhost:80"]
+    "address",
+    [
+        "169.254.169.254:80",
+        "999.1.1.1:80",
+        "127.0.0.1",
+        "127.0.0.1:0",
+        "localhost:80",
+        "127.0.0.1:9/",
+        "127.0.0.1:9/-r1",
+        "127.0.0.1:9/r1/r2",
+        f"127.0.0.1:9/{'r' * 65}",
+        "127.0.0.1:9,r1",
+    ],
 )
 def test_route_out_of_the_allowed_networks_is_refused(
     start_gateway: StartGateway, address: str

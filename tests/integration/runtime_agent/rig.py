@@ -145,6 +145,8 @@ class Node:
             "AGENT_REGISTRIES_FILE": str(self.registries),
             "AGENT_APP_MEMORY_MIB": "64",
             "AGENT_DRAIN_SECONDS": "8",
+            # Tests of warm containers ask for them.
+            "AGENT_WARM_SECONDS": "0",
             **self.settings,
         }
 

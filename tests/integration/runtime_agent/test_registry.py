@@ -96,26 +96,3 @@ def test_full_disk_is_refused_before_the_pull(pulling_node: Node, registry: Regi
     answer = pulling_node.deploy(f"{registry['repository']}:slow", fence=1)
 
     assert (answer.status_code, answer.json()["reason"]) == (507, "DISK_FULL")
-
-
-def test_only_running_and_previous_image_are_kept(
-    pulling_node: Node, registry: Registry, engine: APIClient
-) -> None:
-    for image in engine.images(name=registry["repository"]):
-        engine.remove_image(image["Id"], force=True)
-    for fence, tag in enumerate(("1", "2", "elsewhere"), 1):
-        port = 9090 if tag == "elsewhere" else 8080
-        answer = pulling_node.deploy(
-            f"{registry['repository']}:{tag}", fence=fence, containerPort=port
-        )
-        assert answer.ok, answer.text
-
-    eventually(lambda: set(pulling_node.phases()) == {"DONE"}, 15, "drained")
-    tags = {
-        tag.rpartition(":")[2]
-        for image in engine.images(name=registry["repository"])
-        for tag in image["RepoTags"] or []
-    }
-    assert tags == {"2", "elsewhere"}
-    gone = pulling_node.post("/agent/apps/delete", userId="7", appId="shop").json()
-    assert len(gone["images"]["removed"]) == 2

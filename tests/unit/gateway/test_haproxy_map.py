@@ -16,7 +16,7 @@ from funai.gateway.runtime_socket import (
     RuntimeSocket,
 )
 
-A, B = "198.19.0.2:80", "198.19.0.3:80"
+A, B = "198.19.0.2:80/r1", "198.19.0.3:80"
 
 
 class FakeHaproxy(RuntimeSocket):

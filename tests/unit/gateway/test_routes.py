@@ -10,8 +10,10 @@ import pytest
 from funai.gateway.map_file import read_map_file, write_map_file
 from funai.gateway.routes import (
     InvalidRouteError,
+    Route,
     check_address,
     check_app_id,
+    check_route,
     parse_table,
     render_table,
 )
@@ -61,6 +63,47 @@ def test_other_address_is_refused(address: str) -> None:
         check_address(address, APPS)
 
 
+@pytest.mark.parametrize(
+    ("value", "address", "release"),
+    [
+        pytest.param("198.19.0.2:80", "198.19.0.2:80", "", id="of-an-earlier-agent"),
+        pytest.param(
+            "198.19.0.2:80/r7-0123456789ab", "198.19.0.2:80", "r7-0123456789ab", id="both"
+        ),
+        pytest.param(f"198.19.0.2:80/{'r' * 64}", "198.19.0.2:80", "r" * 64, id="longest"),
+    ],
+)
+def test_route_is_taken_apart_and_put_together(value: str, address: str, release: str) -> None:
+    route = Route.parse(value)
+
+    assert (route.address, route.release) == (address, release)
+    assert str(route) == check_route(value, APPS) == value
+
+
+@pytest.mark.parametrize(
+    "release",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("r" * 65, id="too-long"),
+        pytest.param("-r", id="dash-first"),
+        pytest.param("r 1", id="space"),
+        pytest.param("r1\n", id="newline"),
+        pytest.param("r1;del", id="command"),
+        pytest.param("r1/r2", id="second-slash"),
+        pytest.param("é", id="not-ascii"),
+        pytest.param("%[env(HOME)]", id="format"),
+    ],
+)
+def test_odd_release_is_refused(release: str) -> None:
+    with pytest.raises(InvalidRouteError, match="release"):
+        check_route(f"198.19.0.2:80/{release}", APPS)
+
+
+def test_plain_address_has_no_release() -> None:
+    with pytest.raises(InvalidRouteError, match="not <ipv4>:<port>"):
+        check_address("198.19.0.2:80/r1", APPS)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1"])  # noqa: S104
 def test_without_networks_only_routable_addresses_are_accepted(host: str) -> None:
     assert check_address("192.0.2.7:80") == "192.0.2.7:80"
@@ -69,7 +112,7 @@ def test_without_networks_only_routable_addresses_are_accepted(host: str) -> Non
 
 
 def test_table_survives_its_file(tmp_path: Path) -> None:
-    table = {"b": "198.19.0.3:80", "a": "198.19.0.2:8080"}
+    table = {"b": "198.19.0.3:80", "a": "198.19.0.2:8080/r2"}
 
     write_map_file(tmp_path / "routes.map", table)
 
@@ -78,7 +121,16 @@ def test_table_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_damaged_lines_are_left_out() -> None:
-    lines = ["a 198.19.0.2:80", "half", "x 198.1", "# c", "a b c", "", "é 198.19.0.2:80"]
+    lines = [
+        "a 198.19.0.2:80",
+        "half",
+        "x 198.1",
+        "b 198.19.0.3:80/",
+        "# c",
+        "a b c",
+        "",
+        "é 198.19.0.2:80",
+    ]
 
     assert parse_table(lines) == {"a": "198.19.0.2:80"}
 

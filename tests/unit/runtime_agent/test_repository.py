@@ -77,17 +77,18 @@ def test_taken_container_name_gets_the_entrys_number(apps: AppRepository) -> Non
 def test_switch_makes_the_container_the_apps(apps: AppRepository) -> None:
     apps.raise_fence("shop", 1)
     first = prepare(apps)
-    apps.switch(first, {"status": "DEPLOYED"})
+    apps.switch(first, {"status": "DEPLOYED"}, 0)
     second = apps.prepare(
         replace(OPERATION, fence=2, image_id="sha256:c"), set(), pulled=True, number_name=False
     )
-    apps.switch(second, {"status": "DEPLOYED"})
+    apps.switch(second, {"status": "DEPLOYED"}, 0)
 
     app = apps.get("shop")
 
     assert app.state is AppState.DEPLOYED
     assert (app.fence, app.closed_fence) == (2, 2)
-    assert (app.image_id, app.previous_image_id) == ("sha256:c", "sha256:b")
+    assert app.image_id == "sha256:c"
+    assert [image.image_id for image in apps.images()] == ["sha256:c", "sha256:b"]
     assert app.route == f"{second.address}:80"
 
 

@@ -6,6 +6,8 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from funai.contract.release import is_release
+from funai.gateway.routes import InvalidRouteError, Route
 from funai.runtime_agent.apps.model import App, AppState
 from funai.runtime_agent.engine import containers as labels
 
@@ -35,16 +37,35 @@ def adopt(parts: Parts) -> None:
         if app_id in known:
             _keep_fence(parts, known[app_id], highest)
             continue
-        routed = [app for app in candidates if app.route == routes.get(app_id)]
-        chosen = max(routed or candidates, key=lambda app: app.fence)
+        chosen = _choose(candidates, routes.get(app_id, ""))
         _LOG.warning("adopting %s as app %s from its labels", chosen.container_name, app_id)
         parts.apps.save(replace(chosen, max_fence=highest, closed_fence=highest))
+
+
+def _choose(candidates: list[App], saved: str) -> App:
+    """Return the app's container, by its route if there is one.
+
+    A warm container that serves again still has the labels of its first deploy; its release now
+    is the one of the route.
+    """
+    try:
+        route = Route.parse(saved)
+    except InvalidRouteError:
+        return max(candidates, key=lambda app: app.fence)
+    routed = [app for app in candidates if f"{app.address}:{app.port}" == route.address]
+    chosen = max(routed or candidates, key=lambda app: app.fence)
+    return replace(chosen, release=route.release or chosen.release) if routed else chosen
 
 
 def _keep_fence(parts: Parts, app: App, highest: int) -> None:
     if highest > app.max_fence:
         _LOG.warning("app %s: fence %d from labels, the record had less", app.app_id, highest)
         parts.apps.save(replace(app, max_fence=highest))
+
+
+def _release_of(container: Container) -> str:
+    release = container.labels.get(labels.RELEASE, "")
+    return release if is_release(release) else ""
 
 
 def _app_of(container: Container) -> App | None:
@@ -61,6 +82,8 @@ def _app_of(container: Container) -> App | None:
             image=container.labels.get(labels.IMAGE, container.image),
             image_digest=container.labels.get(labels.IMAGE_DIGEST, ""),
             image_id=container.image_id,
+            release=_release_of(container),
+            health_path=container.labels.get(labels.HEALTH) or "/",
         )
     except (KeyError, ValueError, IndexError) as exc:
         _LOG.warning("container %s has no usable labels: %r", container.name, exc)

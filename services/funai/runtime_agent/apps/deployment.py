@@ -9,24 +9,31 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from funai.runtime_agent.apps.launch import container_spec, wait_ready
-from funai.runtime_agent.apps.model import Operation, Phase
-from funai.runtime_agent.errors import AgentError, EngineFailedError
+from funai.runtime_agent.apps.model import Operation, Phase, Setup
+from funai.runtime_agent.errors import (
+    AgentError,
+    ContainerExitedError,
+    EngineFailedError,
+    NeverReadyError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from funai.runtime_agent.apps.drain import Drains
     from funai.runtime_agent.apps.holds import Hold
-    from funai.runtime_agent.apps.model import DeployRequest
+    from funai.runtime_agent.apps.model import App, DeployRequest
     from funai.runtime_agent.apps.parts import Parts
     from funai.runtime_agent.engine.images import Image
     from funai.runtime_agent.http_probe import Answer
 
 _LOG = logging.getLogger(__name__)
+# A warm container that takes longer is not worth the wait: a new one starts instead.
+_WARM_READY_SECONDS = 3.0
 
 
 @dataclass
@@ -72,32 +79,50 @@ class Deployment:
         with durations.measure("pull"):
             image = self._parts.images.resolve(request.image)
         self._check_newest(request.app_id, request.fence, hold)
+        operation = self._prepare_reuse(request, image)
+        if operation is not None:
+            try:
+                return self._carry_out(operation, request, image, durations, hold)
+            except (ContainerExitedError, NeverReadyError) as error:
+                _LOG.warning("%s is warm no more, starting a new one", operation.container_name)
+                _LOG.warning("%s", error.detail)
         operation = self._prepare(request, image)
+        return self._carry_out(operation, request, image, durations, hold)
+
+    def _carry_out(
+        self,
+        operation: Operation,
+        request: DeployRequest,
+        image: Image,
+        durations: Durations,
+        hold: Hold,
+    ) -> dict[str, Any]:
+        """Take a prepared deploy through its phases, or undo it."""
+        parts = self._parts
+        ready_seconds = _WARM_READY_SECONDS if operation.reused else request.ready_seconds
         with self._undone_on_failure(operation):
-            with durations.measure("start"):
-                self._parts.containers.create(container_spec(operation, image.start_reference))
-            operation = self._parts.apps.advance(operation, Phase.STARTED)
+            if not operation.reused:
+                with durations.measure("start"):
+                    parts.containers.create(container_spec(operation, image.start_reference))
+                operation = parts.apps.advance(operation, Phase.STARTED)
             with durations.measure("ready"):
-                direct = wait_ready(
-                    self._parts.containers,
-                    operation.container_name,
-                    operation.route,
-                    request.ready_seconds,
-                    hold,
-                )
-            operation = self._parts.apps.advance(operation, Phase.HEALTHY)
+                direct = wait_ready(parts.containers, operation, ready_seconds, hold)
+            operation = parts.apps.advance(operation, Phase.HEALTHY)
             self._check_newest(request.app_id, request.fence, hold)
             with durations.measure("switch"):
-                self._parts.gateway.set(operation.app_id, operation.route)
-                self._parts.gateway.confirm(operation.app_id, direct, hold)
+                self._switch_route(operation, direct, hold)
             answer = self._answer(operation)
             answer["durations"] = durations.as_answer()
             if image.note:
                 answer["imageNote"] = f"the image on this node was used: {image.note}"
-            operation = self._parts.apps.switch(operation, answer)
+            operation = parts.apps.switch(operation, answer, parts.warm_seconds)
         _LOG.info("deployed %s as %s: %s", request.app_id, operation.container_name, answer)
         self._drains.begin(operation)
         return answer
+
+    def _switch_route(self, operation: Operation, direct: Answer, hold: Hold) -> None:
+        self._parts.gateway.set(operation.app_id, operation.route)
+        self._parts.gateway.confirm(operation.app_id, operation.health_path, direct, hold)
 
     def finish(self, operation: Operation, direct: Answer, hold: Hold) -> None:
         """Switch to a container that was healthy when the agent went down.
@@ -105,14 +130,17 @@ class Deployment:
         :param direct: what the container answers now
         :raises AgentError: the journal still says HEALTHY then
         """
-        self._parts.gateway.set(operation.app_id, operation.route)
-        self._parts.gateway.confirm(operation.app_id, direct, hold)
-        operation = self._parts.apps.switch(operation, self._answer(operation))
+        self._switch_route(operation, direct, hold)
+        answer = self._answer(operation)
+        operation = self._parts.apps.switch(operation, answer, self._parts.warm_seconds)
         _LOG.info("finished the deploy of %s as %s", operation.app_id, operation.container_name)
         self._drains.begin(operation)
 
     def undo(self, operation: Operation, reason: str) -> None:
-        """Remove what a failed deploy made and give the app its old route back."""
+        """Remove what a failed deploy made and give the app its old route back.
+
+        A warm container was not made by it: that one stays warm.
+        """
         parts = self._parts
         operation = parts.apps.advance(operation, Phase.UNDOING, reason)
         if parts.gateway.saved().get(operation.app_id) == operation.route:
@@ -121,55 +149,91 @@ class Deployment:
                 parts.gateway.set(operation.app_id, route)
             else:
                 parts.gateway.delete(operation.app_id)
-        container = parts.containers.find(operation.container_name)
-        if container is not None and container.managed:
-            parts.containers.remove(operation.container_name)
+        if not operation.reused:
+            container = parts.containers.find(operation.container_name)
+            if container is not None and container.managed:
+                parts.containers.remove(operation.container_name)
         parts.apps.advance(operation, Phase.UNDONE, reason)
         _LOG.warning("deploy of %s undone: %s", operation.app_id, reason)
+
+    def _prepare_reuse(self, request: DeployRequest, image: Image) -> Operation | None:
+        """Open a journal entry for the warm container; None where it is not what is asked for."""
+        app, warm = self._parts.apps.get(request.app_id), self._parts.apps.warm(request.app_id)
+        setup = Setup(request.user_id, image.digest, request.port, request.health_path)
+        # Who deploys what runs already wants it started anew.
+        if warm is None or warm.setup != setup or app.runs(setup):
+            return None
+        container = self._parts.containers.find(warm.container_name)
+        if container is None or not container.running or warm.address not in container.addresses:
+            return None
+        operation = self._operation(request, image, app.max_fence)
+        return self._parts.apps.prepare_reuse(
+            replace(
+                operation,
+                container_name=warm.container_name,
+                address=warm.address,
+                replaced=self._present(request, app, besides=warm.container_name),
+                reused=True,
+            )
+        )
 
     def _prepare(self, request: DeployRequest, image: Image) -> Operation:
         containers = self._parts.containers
         app = self._parts.apps.get(request.app_id)
         taken = containers.ensure_network()
-        fence = app.max_fence if request.fence is None else request.fence
-        name = f"rt-{request.app_id}-{fence}"
-        operation = Operation(
+        operation = self._operation(request, image, app.max_fence)
+        operation = replace(operation, replaced=self._present(request, app))
+        number_name = containers.find(operation.container_name) is not None
+        with self._parts.retention:
+            pulled = image.pulled
+            # Until the journal names the image, it may have been removed as one too many.
+            if image.has_registry:
+                pulled |= self._parts.images.resolve(image.start_reference).pulled
+            try:
+                return self._parts.apps.prepare(
+                    operation, taken, pulled=pulled, number_name=number_name
+                )
+            except LookupError as exc:
+                raise EngineFailedError(str(exc)) from exc
+
+    def _operation(self, request: DeployRequest, image: Image, max_fence: int) -> Operation:
+        fence = max_fence if request.fence is None else request.fence
+        return Operation(
             id=0,
             app_id=request.app_id,
             user_id=request.user_id,
             job_id=request.job_id,
             fence=fence,
             phase=Phase.PREPARED,
-            container_name=name,
+            container_name=f"rt-{request.app_id}-{fence}",
             address="",
             port=request.port,
             image=request.image,
             image_digest=image.digest,
             image_id=image.image_id,
-            replaced=self._present(request),
+            release=request.release,
+            health_path=request.health_path,
         )
-        try:
-            return self._parts.apps.prepare(
-                operation,
-                taken,
-                pulled=image.pulled,
-                number_name=containers.find(name) is not None,
-            )
-        except LookupError as exc:
-            raise EngineFailedError(str(exc)) from exc
 
-    def _present(self, request: DeployRequest) -> tuple[tuple[str, str], ...]:
-        """Return (name, address) of the containers that the new one replaces."""
+    def _present(
+        self, request: DeployRequest, app: App, besides: str = ""
+    ) -> tuple[tuple[str, str], ...]:
+        """Return (name, address) of the containers that the new one replaces.
+
+        :param besides: the one that replaces them, where it is there already
+        """
         containers = self._parts.containers
         draining = {
             name
             for operation in self._parts.apps.open_operations([Phase.SWITCHED])
             for name, _ in operation.replaced
+            # One that serves again while an earlier deploy still drains it is replaced by this one.
+            if name != app.container_name
         }
         replaced = []
         for name in [*containers.of_app(request.app_id), *request.legacy_names]:
             container = containers.find(name)
-            if container is None or name in draining:
+            if container is None or name in draining or name == besides:
                 continue
             # A legacy name may be another app's new one: app "app", fence 7 is "rt-app-7".
             if container.managed and container.labels.get("io.funai.app") != request.app_id:
@@ -202,6 +266,8 @@ class Deployment:
             "previewUrl": f"{self._parts.gateway_base_url}/apps/{operation.app_id}/",
             "imageDigest": operation.image_digest,
             "fence": operation.fence,
+            "release": operation.release,
+            "warm": operation.reused,
             "node": self._parts.node_name,
             "durations": Durations().as_answer(),
         }

@@ -1,4 +1,4 @@
-"""Lets replaced containers finish their requests, then removes them."""
+"""Lets replaced containers finish their requests, then removes them, but for the warm one."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Drains:
             if operation.phase is Phase.SWITCHED:
                 if not self._wait_idle(operation):
                     return True
-                for name, _ in operation.replaced:
+                for name in parts.apps.drained(operation):
                     parts.containers.stop(name)
                     parts.containers.remove(name)
                 parts.apps.advance(operation, Phase.DRAINED)

@@ -5,8 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from funai.contract import source_rules
+from funai.contract.ids import FieldError
+from funai.contract.release import is_release
 from funai.gateway.routes import APP_ID, APP_ID_RULE
-from funai.runtime_agent.apps.model import DeployRequest, Target
+from funai.runtime_agent.apps.model import (
+    DeployRequest,
+    LogsRequest,
+    PruneRequest,
+    Target,
+)
 from funai.runtime_agent.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -26,6 +34,9 @@ _IMAGE = re.compile(
 _LONGEST_IMAGE = 512
 _HIGHEST_FENCE = 2**53
 _LONGEST_READY_SECONDS = 600
+_LONGEST_TAIL = 5000
+_DEFAULT_TAIL = 100
+_MOST_KEPT = 100
 
 
 def read_target(body: object) -> Target:
@@ -56,6 +67,32 @@ def read_deploy(body: object, ready_seconds: float) -> DeployRequest:
         port=3000 if port is None else port,
         job_id=_matching(fields, "jobId", _JOB_ID, "an id of at most 64 characters", ""),
         ready_seconds=ready_seconds if ready is None else ready,
+        release=_release(fields),
+        health_path=_health_path(fields),
+    )
+
+
+def read_logs(query: Mapping[str, str]) -> LogsRequest:
+    """Return what a reader of an app's log asks for.
+
+    :raises InvalidRequestError: naming the field and its rule
+    """
+    tail = _integer(query, "tail", 0, _LONGEST_TAIL)
+    return LogsRequest(
+        target=Target(app_id=_app_id(query), user_id=_user_id(query)),
+        tail=_DEFAULT_TAIL if tail is None else tail,
+        follow=_flag(query, "follow"),
+    )
+
+
+def read_prune(body: object) -> PruneRequest:
+    """Return what a request to prune asks for.
+
+    :raises InvalidRequestError: naming the field and its rule
+    """
+    fields = _object(body)
+    return PruneRequest(
+        dry_run=_flag(fields, "dryRun"), keep=_integer(fields, "keep", 1, _MOST_KEPT)
     )
 
 
@@ -116,6 +153,30 @@ def _check_base_path(fields: Mapping[str, Any], app_id: str) -> None:
     value = _text(fields, "basePath", "").strip()
     if value.rstrip("/") not in {"", f"/apps/{app_id}"} or value == "/":
         _refuse("basePath", f"empty or /apps/{app_id}, the only path of this app", value)
+
+
+def _release(fields: Mapping[str, Any]) -> str:
+    value = _text(fields, "release", "")
+    if value and not is_release(value):
+        _refuse("release", "letters, digits, ., _ and -, at most 64, the first no sign", value)
+    return value
+
+
+def _health_path(fields: Mapping[str, Any]) -> str:
+    value = _text(fields, "healthPath", "") or "/"
+    try:
+        return source_rules.health_path("healthPath", value)
+    except FieldError:
+        rule = "a path such as /health: printable ASCII, without spaces, '..', '\\' and '#'"
+        _refuse("healthPath", rule, value)
+
+
+def _flag(fields: Mapping[str, Any], field: str) -> bool:
+    value = fields.get(field)
+    try:
+        return False if value is None else source_rules.flag(field, value)
+    except FieldError:
+        _refuse(field, "true or false", value)
 
 
 def _fence(fields: Mapping[str, Any]) -> int | None:

@@ -42,31 +42,35 @@ def container_spec(entry: Operation | App, start_reference: str) -> ContainerSpe
             labels.IMAGE: entry.image,
             labels.IMAGE_DIGEST: entry.image_digest,
             labels.PORT: str(entry.port),
+            labels.RELEASE: entry.release,
+            labels.HEALTH: entry.health_path,
         },
     )
 
 
-def wait_ready(containers: Containers, name: str, route: str, seconds: float, hold: Hold) -> Answer:
-    """Return the answer by which the container at ``ipv4:port`` showed that it is ready.
+def wait_ready(containers: Containers, operation: Operation, seconds: float, hold: Hold) -> Answer:
+    """Return the answer by which the operation's container showed that it is ready.
 
     :raises ContainerExitedError: as soon as it ended, deadline or not
     :raises NeverReadyError: at the deadline
     :raises StaleFenceError: where the deploy was cancelled meanwhile
     """
+    name = operation.container_name
+    url = f"http://{operation.endpoint}{operation.health_path}"
     started = time.monotonic()
     look_at = started
     while True:
         now = time.monotonic()
         left = started + seconds - now
-        answer = get(f"http://{route}/", max(min(_PROBE_SECONDS, left), 0.2))
+        answer = get(url, max(min(_PROBE_SECONDS, left), 0.2))
         if answer.ready:
             return answer
         if now >= look_at:
             _check_runs(containers, name, answer)
             look_at = now + _LOOK_SECONDS
         if left <= 0:
-            msg = f"{name} did not answer below 500 on port {route.partition(':')[2]}"
-            msg = f"{msg} within {seconds:g} s: {_describe(answer)}"
+            msg = f"{name} did not answer GET {operation.health_path} below 500"
+            msg = f"{msg} on port {operation.port} within {seconds:g} s: {_describe(answer)}"
             raise NeverReadyError(msg, _evidence(containers, name, answer))
         hold.cancelled.wait(_PAUSE_SECONDS)
         hold.check()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from funai.gateway.routes import Route
 from funai.runtime_agent.errors import StaleFenceError
 
 
@@ -33,7 +34,7 @@ class Phase(StrEnum):
     HEALTHY = "HEALTHY"
     #: The gateway serves the new container; the old ones drain.
     SWITCHED = "SWITCHED"
-    #: The old containers are gone.
+    #: The old containers are gone, but for the one that stays warm.
     DRAINED = "DRAINED"
     #: Old images are pruned; end.
     DONE = "DONE"
@@ -71,11 +72,80 @@ class DeployRequest(Target):
     port: int = 3000
     job_id: str = ""
     ready_seconds: float = 25.0
+    #: What the gateway tells clients in ``X-App-Release``; empty: nothing.
+    release: str = ""
+    #: Where the app is asked whether it is ready.
+    health_path: str = "/"
 
     @property
     def base_path(self) -> str:
         """The path under which the gateway serves the app, without a trailing slash."""
         return f"/apps/{self.app_id}"
+
+
+@dataclass(frozen=True)
+class LogsRequest:
+    """What somebody wants to read of an app's log."""
+
+    target: Target
+    #: How many of the last lines.
+    tail: int
+    #: Whether to stay for what comes.
+    follow: bool
+
+
+@dataclass(frozen=True)
+class PruneRequest:
+    """How to prune the node."""
+
+    dry_run: bool = False
+    #: Images of each app that stay; None: as the node is set.
+    keep: int | None = None
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that makes one container of an app differ from another of the same app."""
+
+    user_id: str
+    image_digest: str
+    port: int
+    health_path: str
+
+
+@dataclass(frozen=True)
+class Warm:
+    """The container that an app's last deploy replaced; it still runs, without a route."""
+
+    app_id: str
+    container_name: str
+    address: str
+    port: int
+    user_id: str
+    image_digest: str
+    image_id: str
+    release: str
+    health_path: str
+    #: Seconds since the epoch at which it goes.
+    until: float
+
+    @property
+    def setup(self) -> Setup:
+        """What a deploy must ask for to get this container."""
+        return Setup(self.user_id, self.image_digest, self.port, self.health_path)
+
+
+@dataclass(frozen=True)
+class KeptImage:
+    """An image in the history of an app."""
+
+    app_id: str
+    image_id: str
+    image_digest: str
+    #: Whether the agent fetched it: only those may be removed.
+    pulled: bool
+    #: Seconds since the epoch when it last began to serve; 0: it never did.
+    deployed_at: float
 
 
 @dataclass(frozen=True)
@@ -95,13 +165,21 @@ class App:
     image: str = ""
     image_digest: str = ""
     image_id: str = ""
-    previous_image_id: str = ""
     answer: dict[str, Any] = field(default_factory=dict)
+    release: str = ""
+    health_path: str = "/"
 
     @property
     def route(self) -> str | None:
-        """``ipv4:port`` that the gateway should serve; None for an app that is not deployed."""
-        return f"{self.address}:{self.port}" if self.state is AppState.DEPLOYED else None
+        """The map's value that the gateway should have; None for an app that is not deployed."""
+        if self.state is not AppState.DEPLOYED:
+            return None
+        return str(Route(f"{self.address}:{self.port}", self.release))
+
+    def runs(self, setup: Setup) -> bool:
+        """Return whether this setup is what the app serves now."""
+        own = Setup(self.user_id, self.image_digest, self.port, self.health_path)
+        return self.state is AppState.DEPLOYED and own == setup
 
     @property
     def target(self) -> Target:
@@ -152,8 +230,17 @@ class Operation:
     image_digest: str
     image_id: str
     replaced: tuple[tuple[str, str], ...] = ()
+    release: str = ""
+    health_path: str = "/"
+    #: Whether the container is a warm one: then it is not this deploy's to remove.
+    reused: bool = False
+
+    @property
+    def endpoint(self) -> str:
+        """``ipv4:port`` of the new container."""
+        return f"{self.address}:{self.port}"
 
     @property
     def route(self) -> str:
-        """``ipv4:port`` of the new container."""
-        return f"{self.address}:{self.port}"
+        """The map's value for the new container."""
+        return str(Route(self.endpoint, self.release))

@@ -26,5 +26,11 @@ class Parts:
     holds: Holds
     node_name: str
     gateway_base_url: str
+    #: How long a replaced container stays ready to serve again; 0: not at all.
+    warm_seconds: float
+    #: How many distinct images of an app stay on the node, the running one included.
+    kept_revisions: int
+    #: Held while images are removed, and while a deploy makes sure of its own.
+    retention: threading.Lock
     #: Set when the process ends.
     stopping: threading.Event

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from funai.runtime_agent.apps.adoption import adopt
 from funai.runtime_agent.apps.launch import container_spec
-from funai.runtime_agent.apps.model import AFTER_SWITCH, BEFORE_SWITCH, App, AppState
+from funai.runtime_agent.apps.model import App, AppState
+from funai.runtime_agent.apps.orphans import find_orphans, remove_orphan
+from funai.runtime_agent.apps.warm import expire
 from funai.runtime_agent.engine.references import Reference
 from funai.runtime_agent.errors import (
     AgentError,
@@ -23,8 +25,6 @@ from funai.runtime_agent.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from funai.runtime_agent.apps.parts import Parts
     from funai.runtime_agent.apps.recovery import Recovery
     from funai.runtime_agent.conditions import Conditions
@@ -81,7 +81,9 @@ class Reconciler:
                 self._heal_one(app)
             elif self._backoff.pop(app.app_id, None):
                 self._well_again(app)
-        self._remove_orphans(seen)
+        expire(self._parts, seen)
+        for name in find_orphans(self._parts, seen):
+            remove_orphan(self._parts, name)
 
     def _heal_one(self, app: App) -> None:
         not_before, _ = self._backoff.get(app.app_id, (0.0, 0.0))
@@ -143,33 +145,6 @@ class Reconciler:
             start_reference = Reference.parse(app.image).at(app.image_digest).by_digest
             start_reference = images.resolve(start_reference).start_reference
         self._parts.containers.create(container_spec(app, start_reference))
-
-    def _remove_orphans(self, listed: Iterable[str]) -> None:
-        """Remove containers of ours that no record wants: a crash left them.
-
-        :param listed: names, read before the records; as a record is written before its container
-            is made, a container in the list without a record is nobody's
-        """
-        wanted = self._wanted()
-        for name in listed:
-            container = self._parts.containers.find(name) if name not in wanted else None
-            if container is None or not container.managed:
-                continue
-            try:
-                with self._parts.holds.take_briefly(container.labels.get("io.funai.app", name)):
-                    if name not in self._wanted():
-                        _LOG.warning("removing %s: no record wants it", name)
-                        self._parts.containers.remove(name)
-            except BusyError:
-                continue
-
-    def _wanted(self) -> set[str]:
-        kept = (AppState.DEPLOYED, AppState.STOPPED)
-        wanted = {app.container_name for app in self._parts.apps.all() if app.state in kept}
-        for operation in self._parts.apps.open_operations((*BEFORE_SWITCH, *AFTER_SWITCH)):
-            wanted.add(operation.container_name)
-            wanted |= {name for name, _ in operation.replaced}
-        return wanted
 
     def _routes(self) -> None:
         desired = {app.app_id: app.route for app in self._parts.apps.all()}

@@ -67,4 +67,4 @@ class Recovery:
             msg = f"the agent went down when {name} was {operation.phase}"
             raise NeverReadyError(msg)
         self._parts.apps.get(operation.app_id).admit(operation.fence)
-        return wait_ready(self._parts.containers, name, operation.route, _READY_SECONDS, hold)
+        return wait_ready(self._parts.containers, operation, _READY_SECONDS, hold)

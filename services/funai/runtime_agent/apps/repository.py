@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from funai.runtime_agent.apps.model import App, AppState, Operation, Phase
+from funai.runtime_agent.apps import rows
+from funai.runtime_agent.apps.model import (
+    AFTER_SWITCH,
+    BEFORE_SWITCH,
+    App,
+    AppState,
+    KeptImage,
+    Operation,
+    Phase,
+    Warm,
+)
 
 if TYPE_CHECKING:
     import ipaddress
-    import sqlite3
     from collections.abc import Collection, Iterable
 
     from funai.runtime_agent.database import Database
-
-_APP_COLUMNS = tuple(App.__dataclass_fields__)
-_ENDED = (Phase.DONE, Phase.UNDONE)
-_OPERATION_COLUMNS = tuple(Operation.__dataclass_fields__)
 
 
 class AppRepository:
@@ -34,17 +38,17 @@ class AppRepository:
     def get(self, app_id: str) -> App:
         """Return the app; one that was never here is NEW."""
         with self._database.transaction() as connection:
-            return _get(connection, app_id)
+            return rows.read_app(connection, app_id)
 
     def all(self) -> list[App]:
         """Return every app, also the deleted ones."""
         with self._database.transaction() as connection:
-            return [_app(row) for row in connection.execute("SELECT * FROM app")]
+            return [rows.app_of(row) for row in connection.execute("SELECT * FROM app")]
 
     def save(self, app: App) -> None:
         """Write the whole row."""
         with self._database.transaction() as connection:
-            _save(connection, app)
+            rows.write_app(connection, app)
 
     def raise_fence(self, app_id: str, fence: int | None) -> App:
         """Admit a request by its fence and keep the fence, durably, before anything is done.
@@ -52,10 +56,10 @@ class AppRepository:
         :raises StaleFenceError: where a newer one was here
         """
         with self._database.transaction() as connection:
-            app = _get(connection, app_id)
+            app = rows.read_app(connection, app_id)
             app.admit(fence)
             raised = replace(app, max_fence=max(app.max_fence, fence or 0))
-            _save(connection, raised)
+            rows.write_app(connection, raised)
             return raised
 
     def prepare(
@@ -68,34 +72,44 @@ class AppRepository:
         :param number_name: append the entry's number to the container's name, which is taken
         """
         with self._database.transaction() as connection:
-            address = _take_address(connection, self._subnet, taken)
-            values = {**_operation_values(operation), "address": address}
-            del values["id"]
-            _keep_image(connection, operation, pulled=pulled)
-            now = time.time()
-            values |= {"created_at": now, "updated_at": now}
-            entry = int(_insert(connection, "operation", values))
-            name = operation.container_name
+            address = rows.take_address(connection, self._subnet, taken)
+            prepared = rows.open_entry(
+                connection, replace(operation, address=address), pulled=pulled
+            )
             if number_name:
-                name = f"{name}.{entry}"
+                name = f"{prepared.container_name}.{prepared.id}"
+                prepared = replace(prepared, container_name=name)
                 connection.execute(
-                    "UPDATE operation SET container_name = ? WHERE id = ?", (name, entry)
+                    "UPDATE operation SET container_name = ? WHERE id = ?", (name, prepared.id)
                 )
-            return replace(operation, id=entry, address=address, container_name=name)
+            return prepared
+
+    def prepare_reuse(self, operation: Operation) -> Operation | None:
+        """Open a journal entry for the app's warm container; None where that is gone by now."""
+        with self._database.transaction() as connection:
+            warm = rows.read_warm(connection, operation.app_id)
+            if warm is None or warm.container_name != operation.container_name:
+                return None
+            return rows.open_entry(connection, operation, pulled=False)
 
     def advance(self, operation: Operation, phase: Phase, reason: str = "") -> Operation:
         """Write the next phase of a journal entry."""
         with self._database.transaction() as connection:
-            _advance(connection, operation, phase, reason)
+            rows.advance(connection, operation, phase, reason)
         return replace(operation, phase=phase)
 
-    def switch(self, operation: Operation, answer: dict[str, Any]) -> Operation:
-        """Make the operation's container the app's one: the commit of a deploy."""
+    def switch(
+        self, operation: Operation, answer: dict[str, Any], warm_seconds: float
+    ) -> Operation:
+        """Make the operation's container the app's one: the commit of a deploy.
+
+        :param warm_seconds: how long the container that served until now stays warm, from now on
+        """
         with self._database.transaction() as connection:
-            app = _get(connection, operation.app_id)
-            previous = app.previous_image_id
-            if app.image_id and app.image_id != operation.image_id:
-                previous = app.image_id
+            app = rows.read_app(connection, operation.app_id)
+            connection.execute("DELETE FROM warm WHERE app_id = ?", (app.app_id,))
+            if warm_seconds > 0 and _is_replaced(app, operation):
+                rows.write_warm(connection, app, time.time() + warm_seconds)
             switched = replace(
                 app,
                 user_id=operation.user_id,
@@ -109,23 +123,101 @@ class AppRepository:
                 image=operation.image,
                 image_digest=operation.image_digest,
                 image_id=operation.image_id,
-                previous_image_id=previous,
                 answer=answer,
+                release=operation.release,
+                health_path=operation.health_path,
             )
-            _save(connection, switched)
-            _advance(connection, operation, Phase.SWITCHED, "")
+            rows.write_app(connection, switched)
+            connection.execute(
+                "UPDATE image SET deployed_at = ? WHERE app_id = ? AND image_id = ?",
+                (time.time(), operation.app_id, operation.image_id),
+            )
+            rows.advance(connection, operation, Phase.SWITCHED, "")
         return replace(operation, phase=Phase.SWITCHED)
+
+    def decide(self, app: App) -> None:
+        """Record what an app should be from now on, and that it keeps no warm container."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM warm WHERE app_id = ?", (app.app_id,))
+            rows.write_app(connection, app)
+
+    def warm(self, app_id: str) -> Warm | None:
+        """Return the app's warm container."""
+        with self._database.transaction() as connection:
+            return rows.read_warm(connection, app_id)
+
+    def all_warm(self) -> list[Warm]:
+        """Return every warm container."""
+        with self._database.transaction() as connection:
+            return [Warm(**row) for row in connection.execute("SELECT * FROM warm")]
+
+    def shorten_warm(self, until: float) -> None:
+        """Let nothing stay warm for longer than until then.
+
+        A setting that was lowered, or a clock that was put back, counts from then on.
+        """
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE warm SET until = ? WHERE until > ?", (until, until))
+
+    def forget_warm(self, warm: Warm) -> bool:
+        """Give a warm container up, where no deploy is about to use it and it serves no request.
+
+        :return: whether it is nobody's now
+        """
+        with self._database.transaction() as connection:
+            for operation in rows.operations(connection, (*BEFORE_SWITCH, Phase.SWITCHED)):
+                names = {operation.container_name, *(name for name, _ in operation.replaced)}
+                if warm.container_name in names:
+                    return False
+            found = connection.execute(
+                "DELETE FROM warm WHERE app_id = ? AND container_name = ? AND until = ?",
+                (warm.app_id, warm.container_name, warm.until),
+            )
+            return found.rowcount == 1
+
+    def drained(self, operation: Operation) -> list[str]:
+        """Return which of the containers that a deploy replaced are nobody's now.
+
+        Meanwhile one may stay warm, serve again, or be drained by a later deploy as well.
+        """
+        with self._database.transaction() as connection:
+            later = [
+                entry
+                for entry in rows.operations(connection, (*BEFORE_SWITCH, Phase.SWITCHED))
+                if entry.id > operation.id
+            ]
+            kept = {name for entry in later for name, _ in entry.replaced}
+            kept |= {entry.container_name for entry in later}
+            app = rows.read_app(connection, operation.app_id)
+            warm = rows.read_warm(connection, operation.app_id)
+            if app.state is not AppState.DELETED:
+                kept.add(app.container_name)
+            if warm is not None:
+                kept.add(warm.container_name)
+            return [name for name, _ in operation.replaced if name not in kept]
+
+    def wanted(self) -> dict[str, str]:
+        """Return every container that must stay, by name, and why."""
+        with self._database.transaction() as connection:
+            wanted: dict[str, str] = {}
+            for operation in rows.operations(connection, (*BEFORE_SWITCH, *AFTER_SWITCH)):
+                wanted[operation.container_name] = f"a deploy of app {operation.app_id} needs it"
+                for name, _ in operation.replaced:
+                    wanted[name] = f"it finishes requests of app {operation.app_id}"
+            for row in connection.execute("SELECT app_id, container_name FROM warm"):
+                wanted[row["container_name"]] = f"it is kept warm for app {row['app_id']}"
+            for row in connection.execute(
+                "SELECT app_id, container_name, state FROM app WHERE state IN (?, ?)",
+                (AppState.DEPLOYED, AppState.STOPPED),
+            ):
+                state = "runs" if row["state"] == AppState.DEPLOYED else "is stopped as"
+                wanted[row["container_name"]] = f"it {state} app {row['app_id']}"
+            return wanted
 
     def open_operations(self, phases: Iterable[Phase]) -> list[Operation]:
         """Return the journal's entries in the phases, oldest first."""
         with self._database.transaction() as connection:
-            return [
-                _operation(row)
-                for phase in phases
-                for row in connection.execute(
-                    "SELECT * FROM operation WHERE phase = ? ORDER BY id", (phase,)
-                )
-            ]
+            return rows.operations(connection, phases)
 
     def prune_journal(self, keep: int = 1000) -> None:
         """Forget ended journal entries but the newest."""
@@ -133,20 +225,29 @@ class AppRepository:
             connection.execute(
                 "DELETE FROM operation WHERE phase IN (?, ?) AND id <="
                 " (SELECT COALESCE(MAX(id), 0) - ? FROM operation)",
-                (*_ENDED, keep),
+                (*rows.ENDED, keep),
             )
 
-    def prunable_images(self, app_id: str) -> list[tuple[str, str, bool]]:
-        """Return (image id, digest reference, pulled) that no app of this node wants any more."""
+    def images(self) -> list[KeptImage]:
+        """Return the history of every app's images, newest first."""
         with self._database.transaction() as connection:
-            rows = connection.execute(
-                "SELECT image_id, image_digest, pulled FROM image WHERE app_id = ?"
-                " AND image_id NOT IN (SELECT image_id FROM app WHERE state != ?)"
-                " AND image_id NOT IN (SELECT previous_image_id FROM app WHERE state != ?)"
-                " AND image_id NOT IN (SELECT image_id FROM operation WHERE phase NOT IN (?, ?, ?))",
-                (app_id, AppState.DELETED, AppState.DELETED, Phase.DRAINED, *_ENDED),
-            )
-            return [(row["image_id"], row["image_digest"], bool(row["pulled"])) for row in rows]
+            found = connection.execute("SELECT * FROM image ORDER BY deployed_at DESC, rowid DESC")
+            return [rows.image_of(row) for row in found]
+
+    def images_in_use(self) -> dict[str, str]:
+        """Return the ids of the images that containers of the record need, and why."""
+        with self._database.transaction() as connection:
+            used = {
+                operation.image_id: f"a deploy of app {operation.app_id} needs it"
+                for operation in rows.operations(connection, (*BEFORE_SWITCH, Phase.SWITCHED))
+            }
+            for row in connection.execute("SELECT app_id, image_id FROM warm"):
+                used[row["image_id"]] = f"the warm container of app {row['app_id']} needs it"
+            for row in connection.execute(
+                "SELECT app_id, image_id FROM app WHERE state != ?", (AppState.DELETED,)
+            ):
+                used[row["image_id"]] = f"it is the image of app {row['app_id']}"
+            return used
 
     def forget_image(self, app_id: str, image_id: str) -> None:
         """Drop an image from the app's history."""
@@ -156,91 +257,7 @@ class AppRepository:
             )
 
 
-def _get(connection: sqlite3.Connection, app_id: str) -> App:
-    row = connection.execute("SELECT * FROM app WHERE app_id = ?", (app_id,)).fetchone()
-    return App(app_id) if row is None else _app(row)
-
-
-def _app(row: sqlite3.Row) -> App:
-    values = {column: row[column] for column in _APP_COLUMNS}
-    values["state"] = AppState(values["state"])
-    values["answer"] = json.loads(values["answer"])
-    return App(**values)
-
-
-def _save(connection: sqlite3.Connection, app: App) -> None:
-    values = {column: getattr(app, column) for column in _APP_COLUMNS}
-    values["answer"] = json.dumps(app.answer)
-    _insert(connection, "app", values, verb="REPLACE")
-
-
-def _insert(
-    connection: sqlite3.Connection, table: str, values: dict[str, Any], verb: str = "INSERT"
-) -> int:
-    columns = ", ".join(values)
-    marks = ", ".join("?" * len(values))
-    # Table and columns come from this module's dataclasses, values are bound.
-    statement = f"{verb} INTO {table} ({columns}) VALUES ({marks})"
-    return connection.execute(statement, tuple(values.values())).lastrowid or 0
-
-
-def _operation(row: sqlite3.Row) -> Operation:
-    values = {column: row[column] for column in _OPERATION_COLUMNS}
-    values["phase"] = Phase(values["phase"])
-    values["replaced"] = tuple((name, address) for name, address in json.loads(values["replaced"]))
-    return Operation(**values)
-
-
-def _operation_values(operation: Operation) -> dict[str, Any]:
-    values = {column: getattr(operation, column) for column in _OPERATION_COLUMNS}
-    values["replaced"] = json.dumps(operation.replaced)
-    return values
-
-
-def _keep_image(connection: sqlite3.Connection, operation: Operation, *, pulled: bool) -> None:
-    connection.execute(
-        "INSERT INTO image (app_id, image_id, image_digest, pulled) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (app_id, image_id) DO UPDATE SET"
-        " image_digest = excluded.image_digest, pulled = MAX(pulled, excluded.pulled)",
-        (operation.app_id, operation.image_id, operation.image_digest, int(pulled)),
-    )
-
-
-def _advance(
-    connection: sqlite3.Connection, operation: Operation, phase: Phase, reason: str
-) -> None:
-    connection.execute(
-        "UPDATE operation SET phase = ?, reason = ?, updated_at = ? WHERE id = ?",
-        (phase, reason[:1000], time.time(), operation.id),
-    )
-
-
-def _take_address(
-    connection: sqlite3.Connection, subnet: ipaddress.IPv4Network, taken: Collection[str]
-) -> str:
-    """Return the next free address after the last one given out.
-
-    Going round instead of taking the lowest keeps an address unused for long after its container
-    is gone, so that no late packet finds another app there.
-    """
-    used = set(taken)
-    used |= {row[0] for row in connection.execute("SELECT address FROM app")}
-    for row in connection.execute(
-        "SELECT address, replaced FROM operation WHERE phase NOT IN (?, ?)", _ENDED
-    ):
-        used.add(row["address"])
-        used |= {address for _, address in json.loads(row["replaced"])}
-    last = connection.execute("SELECT value FROM setting WHERE name = 'last_address'").fetchone()
-    # Network, the engine's own address (the first host) and broadcast are not given out.
-    count = subnet.num_addresses - 3
-    start = int(last[0]) if last else -1
-    for step in range(1, count + 1):
-        index = (start + step) % count
-        address = str(subnet[2 + index])
-        if address not in used:
-            connection.execute(
-                "REPLACE INTO setting (name, value) VALUES ('last_address', ?)", (str(index),)
-            )
-            return address
-    msg = f"all {count} addresses of {subnet} are in use"
-    raise LookupError(msg)
+def _is_replaced(app: App, operation: Operation) -> bool:
+    """Return whether the container that serves until now is one that the deploy replaces."""
+    names = {name for name, _ in operation.replaced}
+    return app.state is AppState.DEPLOYED and app.container_name in names

@@ -2,25 +2,100 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from funai.runtime_agent.apps.model import AppState
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from funai.runtime_agent.apps.model import KeptImage
     from funai.runtime_agent.apps.parts import Parts
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of an image, and why."""
+
+    image: KeptImage
+    #: Whether an app may still need it.
+    wanted: bool
+    why: str
+
+    @property
+    def removable(self) -> bool:
+        """Whether the agent may remove it."""
+        return self.image.pulled and not self.wanted
+
+    @property
+    def name(self) -> str:
+        """The image as people know it."""
+        return self.image.image_digest or self.image.image_id
+
+
+def judge(
+    images: Iterable[KeptImage],
+    states: Mapping[str, AppState],
+    used: Mapping[str, str],
+    newest: int,
+) -> list[Verdict]:
+    """Return what becomes of each image. Pure.
+
+    :param images: newest first
+    :param states: of the apps, by id
+    :param used: images that containers need, and why
+    :param newest: how many distinct images of each app stay
+    """
+    images = tuple(images)
+    wanted = dict(used)
+    counts: dict[str, int] = {}
+    for image in images:
+        deployed = image.deployed_at > 0 and states.get(image.app_id) is not AppState.DELETED
+        count = counts.get(image.app_id, 0)
+        if deployed and count < newest:
+            counts[image.app_id] = count + 1
+            why = f"it is one of the newest {newest} of app {image.app_id}"
+            wanted.setdefault(image.image_id, why)
+    return [_verdict(image, wanted.get(image.image_id), newest) for image in images]
+
+
+def _verdict(image: KeptImage, why: str | None, newest: int) -> Verdict:
+    if why:
+        return Verdict(image, wanted=True, why=why)
+    if not image.pulled:
+        return Verdict(image, wanted=False, why="this agent did not pull it")
+    why = f"app {image.app_id} has {newest} newer ones" if image.deployed_at else "it never served"
+    return Verdict(image, wanted=False, why=why)
+
+
+def survey(parts: Parts, newest: int) -> list[Verdict]:
+    """Return what becomes of each image that the record knows."""
+    states = {app.app_id: app.state for app in parts.apps.all()}
+    return judge(parts.apps.images(), states, parts.apps.images_in_use(), newest)
+
+
 def prune_images(parts: Parts, app_id: str) -> dict[str, list[str]]:
-    """Remove the app's images but the running and the previous one; return what went and stayed.
+    """Remove the app's images but the newest; return what went and stayed.
 
     An image that the agent did not pull, or that a container still uses, is kept.
     """
     removed: list[str] = []
     kept: list[str] = []
-    for image_id, digest, pulled in parts.apps.prunable_images(app_id):
-        if pulled and parts.images.remove(image_id):
-            removed.append(digest or image_id)
-            parts.apps.forget_image(app_id, image_id)
-        else:
-            kept.append(digest or image_id)
-            if not pulled:
-                parts.apps.forget_image(app_id, image_id)
+    with parts.retention:
+        for verdict in survey(parts, parts.kept_revisions):
+            if verdict.image.app_id == app_id:
+                gone = remove(parts, verdict)
+                (removed if gone else kept).append(verdict.name)
     return {"removed": removed, "kept": kept}
+
+
+def remove(parts: Parts, verdict: Verdict) -> bool:
+    """Carry a verdict out, with ``parts.retention`` held; return whether the image is gone."""
+    image = verdict.image
+    if verdict.wanted:
+        return False
+    gone = verdict.removable and parts.images.remove(image.image_id)
+    if gone or not image.pulled:
+        parts.apps.forget_image(image.app_id, image.image_id)
+    return gone

@@ -4,39 +4,63 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 
-from funai.runtime_agent.apps.fields import read_deploy, read_target
+from funai.runtime_agent.apps.fields import read_deploy, read_logs, read_prune, read_target
 from funai.runtime_agent.errors import InvalidRequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
     from flask.typing import ResponseReturnValue
 
+    from funai.runtime_agent.apps.prune import Pruner
     from funai.runtime_agent.apps.service import AppService
 
 
-def create_blueprint(apps: AppService, ready_seconds: float) -> Blueprint:
-    """Return the routes under ``/agent/apps``.
+class _PromptResponse(Response):
+    """A response whose headers do not wait for its first bytes: an app may be silent for long."""
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        chunks, status, headers = self.get_wsgi_response(environ)
+        start_response(status, headers)(b"")
+        return chunks
+
+
+def create_blueprint(apps: AppService, pruner: Pruner, ready_seconds: float) -> Blueprint:
+    """Return the routes under ``/agent``.
 
     :param ready_seconds: deadline for readiness where a request names none
     """
-    blueprint = Blueprint("apps", __name__, url_prefix="/agent/apps")
+    blueprint = Blueprint("apps", __name__, url_prefix="/agent")
 
-    @blueprint.post("/deploy")
+    @blueprint.post("/apps/deploy")
     def deploy() -> ResponseReturnValue:
         return apps.deploy(read_deploy(_body(), ready_seconds))
 
-    @blueprint.post("/stop")
+    @blueprint.post("/apps/stop")
     def stop() -> ResponseReturnValue:
         return apps.stop(read_target(_body()))
 
-    @blueprint.post("/delete")
+    @blueprint.post("/apps/delete")
     def delete() -> ResponseReturnValue:
         return apps.delete(read_target(_body()))
 
-    @blueprint.get("/status")
+    @blueprint.get("/apps/status")
     def status() -> ResponseReturnValue:
         return apps.status(read_target(dict(request.args)))
+
+    @blueprint.get("/apps/logs")
+    def logs() -> ResponseReturnValue:
+        stream = apps.logs(read_logs(dict(request.args)))
+        stream.reader_gone = request.environ.get("waitress.client_disconnected", lambda: False)
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return _PromptResponse(stream, headers=headers, mimetype="text/plain")
+
+    @blueprint.post("/prune")
+    def prune() -> ResponseReturnValue:
+        return pruner.prune(read_prune(_body()))
 
     return blueprint
 

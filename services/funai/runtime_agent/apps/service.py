@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from funai.runtime_agent.apps.model import AppState
 from funai.runtime_agent.apps.retention import prune_images
-from funai.runtime_agent.errors import AgentError, InvalidRequestError, RouteFailedError
+from funai.runtime_agent.errors import (
+    AgentError,
+    AppNotFoundError,
+    InvalidRequestError,
+    RouteFailedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +22,8 @@ if TYPE_CHECKING:
 
     from funai.runtime_agent.apps.deployment import Deployment
     from funai.runtime_agent.apps.holds import Hold
-    from funai.runtime_agent.apps.model import App, DeployRequest, Target
+    from funai.runtime_agent.apps.logs import AppLogs, LogStream
+    from funai.runtime_agent.apps.model import App, DeployRequest, LogsRequest, Target, Warm
     from funai.runtime_agent.apps.parts import Parts
     from funai.runtime_agent.engine.containers import Container
 
@@ -37,6 +44,7 @@ class AppService:
         self,
         parts: Parts,
         deployment: Deployment,
+        logs: AppLogs,
         count_deploy: Callable[[str], None],
         *,
         fence_required: bool,
@@ -44,6 +52,7 @@ class AppService:
         self._count_deploy = count_deploy
         self._parts = parts
         self._deployment = deployment
+        self._logs = logs
         self._fence_required = fence_required
 
     def deploy(self, request: DeployRequest) -> dict[str, Any]:
@@ -93,11 +102,15 @@ class AppService:
         """
         self._parts.apps.raise_fence(target.app_id, target.fence)
         with self._take(target, "stop"):
+            warm = self._parts.apps.warm(target.app_id)
             app = self._decide(target, AppState.STOPPED)
             route = self._remove_route(target)
             stopped = [container.name for container in self._present(app, target)]
             for name in stopped:
                 self._parts.containers.stop(name)
+            if warm is not None:
+                # A stopped app goes on with its next deploy, so there is nothing to be quick for.
+                self._parts.containers.remove(warm.container_name)
         _LOG.info("stopped %s: %s", target.app_id, stopped)
         return {
             "appId": target.app_id,
@@ -133,6 +146,7 @@ class AppService:
     def status(self, target: Target) -> dict[str, Any]:
         """Return what is there now, from the engine and the gateway, not from the record."""
         app = self._parts.apps.get(target.app_id)
+        warm = self._parts.apps.warm(target.app_id)
         container = self._main_container(app, target)
         try:
             routed: bool | None = target.app_id in self._parts.gateway.live()
@@ -153,7 +167,32 @@ class AppService:
             "highestFence": app.max_fence,
             "routed": routed,
             "busy": self._parts.holds.busy(target.app_id),
+            "release": app.release,
+            "warm": _warm_answer(warm) if warm is not None else None,
         }
+
+    def logs(self, request: LogsRequest) -> LogStream:
+        """Return the log of the container that runs the app, or ran it last.
+
+        :raises AppNotFoundError: where the node has no container of the app
+        :raises TooManyFollowersError: where too many follow logs already
+        """
+        target = request.target
+        app = self._parts.apps.get(target.app_id)
+        container = self._main_container(app, target)
+        if container is None:
+            msg = (
+                f"app {target.app_id} has no container on {self._parts.node_name}:"
+                " deploy it first, or ask the node that it is on"
+            )
+            raise AppNotFoundError(msg)
+
+        def superseded() -> str:
+            now = self._parts.apps.get(target.app_id)
+            moved = now.state is AppState.DEPLOYED and now.container_name != container.name
+            return now.container_name if moved else ""
+
+        return self._logs.read(container.name, request, superseded)
 
     def _take(self, target: Target, what: str) -> AbstractContextManager[Hold]:
         return self._parts.holds.take(
@@ -169,7 +208,7 @@ class AppService:
         decided = replace(
             app, user_id=app.user_id or target.user_id, state=state, closed_fence=app.max_fence
         )
-        self._parts.apps.save(decided)
+        self._parts.apps.decide(decided)
         return app
 
     def _remove_route(self, target: Target) -> str:
@@ -198,3 +237,12 @@ class AppService:
             if container is not None
             and (not container.managed or container.labels.get("io.funai.app") == app.app_id)
         ]
+
+
+def _warm_answer(warm: Warm) -> dict[str, str]:
+    until = datetime.fromtimestamp(warm.until, UTC).isoformat(timespec="seconds")
+    return {
+        "containerName": warm.container_name,
+        "release": warm.release,
+        "until": until.replace("+00:00", "Z"),
+    }

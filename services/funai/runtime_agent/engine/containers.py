@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import NotFound
 from docker.types import LogConfig
 
-from funai.runtime_agent.errors import EngineFailedError
+from funai.runtime_agent.errors import AppNotFoundError, EngineFailedError
 
 if TYPE_CHECKING:
     import ipaddress
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from docker.api.client import APIClient
+    from docker.types.daemon import CancellableStream
 
     from funai.runtime_agent.config import AppLimits
     from funai.runtime_agent.engine.client import EngineClient
@@ -29,6 +31,8 @@ JOB = "io.funai.job"
 IMAGE = "io.funai.image"
 IMAGE_DIGEST = "io.funai.image-digest"
 PORT = "io.funai.port"
+RELEASE = "io.funai.release"
+HEALTH = "io.funai.health"
 
 _MIB = 1024 * 1024
 _LONGEST_BRIDGE_NAME = 15
@@ -74,7 +78,24 @@ class Seen:
 
     #: Runs, or the engine is about to start it again.
     alive: bool
+    running: bool
     addresses: tuple[str, ...]
+
+
+class RawLog:
+    """The frames of a container's log, as they come from the engine."""
+
+    def __init__(self, stream: CancellableStream[bytes]) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._stream
+
+    def close(self) -> None:
+        """End the engine's answer, also while another thread waits for it."""
+        # The log's own end may have closed the connection in this moment.
+        with suppress(OSError, AttributeError):
+            self._stream.close()
 
 
 class Containers:
@@ -141,6 +162,7 @@ class Containers:
         return {
             entry["Names"][0].removeprefix("/"): Seen(
                 alive=entry["State"] in {"running", "restarting"},
+                running=entry["State"] == "running",
                 addresses=_addresses(entry),
             )
             for entry in found
@@ -189,6 +211,19 @@ class Containers:
             except NotFound:
                 return []
         return [printable(line) for line in raw.decode("utf-8", "replace").splitlines()[-lines:]]
+
+    def open_log(self, name: str, tail: int, *, follow: bool) -> RawLog:
+        """Open the log of a container; whoever gets it must close it.
+
+        :param tail: how many of the last lines
+        :param follow: go on with what comes, until the container ends
+        """
+        with self._client.request(f"read logs of {name}") as engine:
+            try:
+                return RawLog(engine.logs(name, stream=True, follow=follow, tail=tail))
+            except NotFound as exc:
+                msg = f"{name} is gone"
+                raise AppNotFoundError(msg) from exc
 
     def _do(
         self, what: str, action: Callable[[APIClient], object], *, missing_is_fine: bool = False

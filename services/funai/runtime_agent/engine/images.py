@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 2
+_OWN_TAG = "funai-kept-"
+_OWN_TAG_CHARS = 12
 _DENIED_SIGNS = ("unauthorized", "no basic auth", "denied", "forbidden")
 _NOT_FOUND_SIGNS = ("manifest unknown", "not found", "name unknown")
 
@@ -46,6 +48,11 @@ class Image:
     pulled: bool
     #: Why the registry was not asked in the end, empty where it was.
     note: str = ""
+
+    @property
+    def has_registry(self) -> bool:
+        """Whether it can be fetched again."""
+        return "@" in self.start_reference
 
 
 class Images:
@@ -92,10 +99,34 @@ class Images:
         """Return whether the node has the image."""
         return self._local(start_reference) is not None
 
+    def size(self, reference: str) -> int | None:
+        """Return the bytes of an image, layers that it shares included; None where it is gone."""
+        with self._client.request(f"inspect image {reference}") as engine:
+            try:
+                found = engine.inspect_image(reference)  # type: ignore[no-untyped-call]
+            except NotFound:
+                return None
+        return int(found["Size"])
+
+    def used(self, reference: str) -> bool:
+        """Return whether a container, running or not, stands on the image."""
+        with self._client.request(f"look for containers of {reference}") as engine:
+            return bool(engine.containers(all=True, filters={"ancestor": reference}))
+
     def remove(self, reference: str) -> bool:
-        """Remove an image that no container uses; return whether it is gone."""
+        """Remove an image that no container uses; return whether it is gone.
+
+        It stays where somebody else gave it a name of their own.
+        """
+        if self.used(reference):
+            _LOG.info("image %s kept: a container uses it", reference)
+            return False
         try:
             with self._client.request(f"remove image {reference}") as engine:
+                found = engine.inspect_image(reference)  # type: ignore[no-untyped-call]
+                # The agent's own tag is a second one, with which the engine removes no image.
+                for tag in _own_tags(found):
+                    engine.remove_image(tag, force=False)
                 engine.remove_image(reference, force=False)
         except NotFound:
             return True
@@ -154,9 +185,11 @@ class Images:
         if image is None:
             msg = f"{reference.by_digest} is not on the node after its pull"
             raise ImageNotFoundError(msg)
-        if reference.tag:
-            # Keeps the image readable in lists, and safe from a prune of untagged images.
-            with self._client.request(f"tag {reference.by_tag}") as engine:
+        with self._client.request(f"tag {reference.by_digest}") as engine:
+            # Safe from a prune of untagged images, also where its tag moves on to another image.
+            engine.tag(image.image_id, reference.name, own_tag(digest))
+            if reference.tag:
+                # By this one it is found when the registry is down.
                 engine.tag(image.image_id, reference.name, reference.tag)
         return Image(digest, image.image_id, image.start_reference, pulled=True)
 
@@ -181,6 +214,19 @@ class Images:
         if not isinstance(entry, dict):
             return {}
         return {"username": str(entry["username"]), "password": str(entry["password"])}
+
+
+def own_tag(digest: str) -> str:
+    """Return the tag by which the agent holds on to an image that it pulled by digest."""
+    return f"{_OWN_TAG}{digest.partition(':')[2][:_OWN_TAG_CHARS]}"
+
+
+def _own_tags(found: dict[str, Any]) -> list[str]:
+    return [
+        str(tag)
+        for tag in found.get("RepoTags") or []
+        if str(tag).rpartition(":")[2].startswith(_OWN_TAG)
+    ]
 
 
 def _persist(what: str, action: Callable[[], _T]) -> _T:

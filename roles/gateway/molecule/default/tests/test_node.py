@@ -59,6 +59,14 @@ def test_route_added_while_it_runs_counts_at_once(host: Host) -> None:
     assert get(host, "/apps/added/")[0] == HTTPStatus.SERVICE_UNAVAILABLE
 
 
+def test_release_of_a_route_is_told_to_clients(host: Host) -> None:
+    command = f"add map {MAP_FILE} released 127.0.0.1:80/r7"
+    host.check_output("python3 -c %s %s %s", SEND, SOCKET, command)
+    # The gateway itself is the app here: its own 404 comes back through the route.
+    answer = host.check_output("curl -s -D - -o /dev/null http://127.0.0.1/apps/released/none")
+    assert "x-app-release: r7" in answer.lower()
+
+
 def test_gateway_that_is_killed_comes_back(host: Host) -> None:
     host.check_output("systemctl kill --signal=KILL haproxy")
     retries = "--retry 20 --retry-delay 1 --retry-connrefused"

@@ -1,0 +1,43 @@
+"""Containers of this node that no record wants: a crash left them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from funai.runtime_agent.engine import containers as labels
+from funai.runtime_agent.errors import BusyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from funai.runtime_agent.apps.parts import Parts
+
+_LOG = logging.getLogger(__name__)
+
+
+def find_orphans(parts: Parts, listed: Iterable[str]) -> list[str]:
+    """Return which containers nobody wants.
+
+    :param listed: names, read before the records; as a record is written before its container
+        is made, a container in the list without a record is nobody's
+    """
+    wanted = parts.apps.wanted()
+    found = {name: parts.containers.find(name) for name in listed if name not in wanted}
+    return [name for name, container in found.items() if container and container.managed]
+
+
+def remove_orphan(parts: Parts, name: str) -> bool:
+    """Remove a container if still nobody wants it; return whether it is gone."""
+    container = parts.containers.find(name)
+    if container is None:
+        return True
+    try:
+        with parts.holds.take_briefly(container.labels.get(labels.APP, name)):
+            if name in parts.apps.wanted():
+                return False
+            _LOG.warning("removing %s: no record wants it", name)
+            parts.containers.remove(name)
+    except BusyError:
+        return False
+    return True
