@@ -33,6 +33,9 @@ REASONS: Final = frozenset(
     }
 )
 
+#: Reasons of builds that took more than they may: nothing of theirs is kept as a cache.
+LIMITS: Final = REASONS - {BUILD_FAILED, BASE_IMAGE_NOT_FOUND, DOCKERFILE_MISSING}
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _ARGUMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")

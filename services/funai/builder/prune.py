@@ -1,0 +1,127 @@
+"""Keep the cache of layers within its bound: ``funai-builder prune`` and after each build."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from typing import TYPE_CHECKING
+
+from funai.builder import folders, storage
+from funai.builder.buildah import BuildahError
+from funai.builder.retention import Decision, Rules, decide, orphaned_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from funai.builder.buildah import Buildah
+    from funai.builder.config import Settings
+
+_DAY_SECONDS = 86400.0
+#: Part of the bound that layers without an image may take before storage is made anew.
+_ORPHANS = 0.25
+
+
+def note_use(settings: Settings, images: Iterable[str]) -> None:
+    """Remember that images were used now, where they exist."""
+    existing = {image.id for image in storage.read(settings.storage_dir).images}
+    for image in existing.intersection(images):
+        (settings.used_dir / image).touch()
+
+
+def shrink(settings: Settings, buildah: Buildah) -> None:
+    """Prune where the cache is over its bound."""
+    if storage.read(settings.storage_dir).total_bytes() > settings.cache_bytes:
+        for _ in prune(settings, buildah):
+            pass
+
+
+def prune(settings: Settings, buildah: Buildah, *, dry_run: bool = False) -> Iterator[Decision]:
+    """Remove what is left of builds that died and what the cache no longer keeps; say so."""
+    for build in folders.dead(settings):
+        yield Decision("build", build, 0, "remove", "it ended without cleaning up")
+        if not dry_run:
+            folders.remove(settings, buildah, build)
+    found = storage.read(settings.storage_dir)
+    rules = Rules(
+        most_bytes=settings.cache_bytes,
+        oldest_seconds=settings.cache_days * _DAY_SECONDS,
+        now=storage.now(),
+        busy_since=_oldest_build(settings),
+    )
+    for decision in decide(found, _noted(settings), rules):
+        problem = "" if dry_run or decision.action == "keep" else _remove(buildah, decision)
+        if problem:
+            yield Decision(decision.kind, decision.name, decision.bytes, "keep", problem)
+        else:
+            yield decision
+    if not dry_run:
+        _forget_uses(settings)
+    yield from _renew(settings, buildah, dry_run=dry_run)
+
+
+def forget_since(settings: Settings, buildah: Buildah, since: float, build: str) -> None:
+    """Remove the images that a build made before it reached a limit.
+
+    Only where it ran alone: otherwise they may be another's, and are left to the cache's bound.
+    """
+    if folders.living(settings) != {build}:
+        return
+    folders.remove_containers(settings, buildah, build)
+    found = storage.read(settings.storage_dir)
+    new = [image for image in found.images if image.created_at >= since]
+    for image in sorted(new, key=lambda each: -len(found.chain(each.layer))):
+        with contextlib.suppress(BuildahError):
+            buildah.remove_image(image.id)
+
+
+def _remove(buildah: Buildah, decision: Decision) -> str:
+    """Remove an image; return why that was not possible."""
+    try:
+        buildah.remove_image(decision.name)
+    except BuildahError as exc:
+        return f"could not be removed: {exc}"
+    return ""
+
+
+def _renew(settings: Settings, buildah: Buildah, *, dry_run: bool) -> Iterator[Decision]:
+    """Begin with an empty storage where too much of it belongs to nothing.
+
+    A build that is killed between writing a layer and naming it leaves one, and no command removes
+    a single layer.
+    """
+    size = orphaned_bytes(storage.read(settings.storage_dir))
+    if size <= settings.cache_bytes * _ORPHANS:
+        return
+    if folders.living(settings):
+        yield Decision("storage", "layers", size, "keep", "no image needs them, but a build runs")
+    elif dry_run:
+        yield Decision("storage", "layers", size, "remove", "no image needs them")
+    elif (retired := folders.retire_storage(settings)) is not None:
+        folders.remove_tree(buildah, retired)
+        yield Decision("storage", "layers", size, "remove", "no image needs them")
+
+
+def _oldest_build(settings: Settings) -> float:
+    """Return when the oldest build that runs began; infinity where none does."""
+    begun = [math.inf]
+    for build in folders.living(settings):
+        with contextlib.suppress(OSError):
+            begun.append((settings.builds_dir / build / "lock").stat().st_mtime)
+    return min(begun)
+
+
+def _noted(settings: Settings) -> dict[str, float]:
+    noted = {}
+    with contextlib.suppress(OSError), os.scandir(settings.used_dir) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                noted[entry.name] = entry.stat().st_mtime
+    return noted
+
+
+def _forget_uses(settings: Settings) -> None:
+    """Remove the notes about images that are gone."""
+    existing = {image.id for image in storage.read(settings.storage_dir).images}
+    for name in set(_noted(settings)) - existing:
+        (settings.used_dir / name).unlink(missing_ok=True)

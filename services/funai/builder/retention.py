@@ -1,0 +1,112 @@
+"""Decide which images of the cache stay; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from funai.builder.storage import Image, Inventory
+
+_DAY_SECONDS = 86400.0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What happens to one thing, and why."""
+
+    kind: str
+    name: str
+    #: Bytes that its removal sets free, or would.
+    bytes: int
+    action: str
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the decision as it is printed."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "bytes": self.bytes,
+            "action": self.action,
+            "why": self.why,
+        }
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the cache may hold."""
+
+    most_bytes: int
+    oldest_seconds: float
+    now: float
+    #: Images used since then belong to builds that run; 0 would spare all, infinity none.
+    busy_since: float
+
+
+def last_uses(found: Inventory, noted: Mapping[str, float]) -> dict[str, float]:
+    """Return when each image was last used, itself or by an image that is built on it."""
+    by_layer: dict[str, float] = {}
+    own = {image.id: max(image.created_at, noted.get(image.id, 0.0)) for image in found.images}
+    for image in found.images:
+        for layer in found.chain(image.layer):
+            by_layer[layer] = max(by_layer.get(layer, 0.0), own[image.id])
+    return {image.id: max(own[image.id], by_layer.get(image.layer, 0.0)) for image in found.images}
+
+
+def decide(found: Inventory, noted: Mapping[str, float], rules: Rules) -> list[Decision]:
+    """Decide about all images, in the order in which those that go must be removed.
+
+    Least recently used first; among those used together, what is built on others before these.
+    """
+    used = last_uses(found, noted)
+    references = _references(found)
+    total = found.total_bytes()
+    order = sorted(found.images, key=lambda each: (used[each.id], -len(found.chain(each.layer))))
+    decisions = []
+    for image in order:
+        alone = [layer for layer in found.chain(image.layer) if references[layer] == {image.id}]
+        size = sum(found.layers[layer].size for layer in alone)
+        action, why = _fate(found, image, used[image.id], total, rules)
+        if action == "remove":
+            total -= size
+            for layer in found.chain(image.layer):
+                references[layer].discard(image.id)
+        name = image.names[0] if image.names else image.id
+        decisions.append(Decision("image", name, size, action, why))
+    return decisions
+
+
+def _references(found: Inventory) -> dict[str, set[str]]:
+    """Return who needs each layer."""
+    references: dict[str, set[str]] = {layer: set() for layer in found.layers}
+    users = {each.id: each.layer for each in found.images}
+    users |= {each.id: each.layer for each in found.containers}
+    for user, top in users.items():
+        for layer in found.chain(top):
+            references[layer].add(user)
+    return references
+
+
+def _fate(
+    found: Inventory, image: Image, used_at: float, total: int, rules: Rules
+) -> tuple[str, str]:
+    if any(container.image == image.id for container in found.containers):
+        return "keep", "a build uses it"
+    if used_at >= rules.busy_since:
+        return "keep", "a build that runs may use it"
+    days = (rules.now - used_at) / _DAY_SECONDS
+    if rules.now - used_at > rules.oldest_seconds:
+        return "remove", f"not used for {days:.0f} days"
+    if total > rules.most_bytes:
+        over = total - rules.most_bytes
+        return "remove", f"the cache is {over} bytes over its bound; last used {days:.1f} days ago"
+    return "keep", f"the cache is within its bound; last used {days:.1f} days ago"
+
+
+def orphaned_bytes(found: Inventory) -> int:
+    """Return the bytes of layers that no image and no container needs."""
+    references = _references(found)
+    return sum(found.layers[layer].size for layer, users in references.items() if not users)
