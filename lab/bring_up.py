@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 from lab import (
+    base_images,
     demo,
     demo_app,
     engine,
@@ -14,13 +16,17 @@ from lab import (
     image,
     layout,
     provision,
+    registry,
     wheelhouse,
 )
 from lab.console import Progress, say
 from lab.process import CommandError
 
 if t.TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from lab.console import Step
+    from lab.oci import BuiltImage
 
 
 def boot(progress: Progress, runtimes: int, runners: int) -> list[hosts.BootedHost]:
@@ -53,11 +59,15 @@ def _count_states(booted: list[hosts.BootedHost]) -> str:
 
 def up(progress: Progress, *, runtimes: int, runners: int, converge: bool) -> None:
     """Bring up everything; what is so already stays as it is."""
-    booted = boot(progress, runtimes, runners)
-    with progress.step("wheelhouse") as step:
-        built = [service for service, new in wheelhouse.ensure_built().items() if new]
-        step.result = f"built {', '.join(built)}" if built else "is up to date"
-    pushed = _push_images(progress)
+    identity.ensure()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # Hosts boot meanwhile.
+        images = pool.submit(_build_images)
+        booted = boot(progress, runtimes, runners)
+        with progress.step("wheelhouse") as step:
+            built = [service for service, new in wheelhouse.ensure_built().items() if new]
+            step.result = f"built {', '.join(built)}" if built else "is up to date"
+        pushed = _push_images(progress, images)
     members = [each.host for each in booted]
     digest = provision.inputs_digest(each.container_id for each in booted)
     with progress.step("site.yml") as step:
@@ -70,15 +80,19 @@ def up(progress: Progress, *, runtimes: int, runners: int, converge: bool) -> No
     _say_where(progress)
 
 
-def _push_images(progress: Progress) -> list[str]:
+def _build_images() -> list[BuiltImage]:
+    return demo.ensure_built() + base_images.ensure_built()
+
+
+def _push_images(progress: Progress, building: Future[list[BuiltImage]]) -> list[str]:
     """Converge the forge where it does not answer yet, then push what its registry lacks.
 
     Before the rest of site.yml, because the demo workspace of that run needs its image.
     """
-    with progress.step("demo images") as step:
-        images = demo.ensure_built()
+    with progress.step("app images") as step:
+        images = building.result()
         try:
-            pushed = demo.push_all(images)
+            pushed = registry.push_all(images)
         except CommandError:
             step.result = f"built {len(images)}, the registry does not answer yet"
             pushed = None
@@ -88,7 +102,7 @@ def _push_images(progress: Progress) -> list[str]:
     with progress.step("forge") as step:
         playbooks = ["playbooks/base.yml", "playbooks/forge.yml"]
         provision.play(playbooks, "forge", "--limit", "forge", note=step.note)
-        pushed = demo.push_all(images)
+        pushed = registry.push_all(images)
         step.result = f"converged, pushed {len(pushed)} images"
     return pushed
 

@@ -72,10 +72,10 @@ def _files() -> dict[str, str]:
     return files
 
 
-def _mirror() -> list[str]:
+def mirror() -> list[str]:
     """Return the mirror to build from: none lets mmdebstrap take Debian's own."""
-    mirror = os.environ.get("FUNAI_DEBIAN_MIRROR")
-    return [mirror] if mirror else []
+    address = os.environ.get("FUNAI_DEBIAN_MIRROR")
+    return [address] if address else []
 
 
 def recipe_tag(files: dict[str, str], mirror: list[str]) -> str:
@@ -86,13 +86,13 @@ def recipe_tag(files: dict[str, str], mirror: list[str]) -> str:
 
 def current_tag() -> str:
     """Return the tag of the image that this version of the lab boots."""
-    return recipe_tag(_files(), _mirror())
+    return recipe_tag(_files(), mirror())
 
 
 def ensure_built() -> tuple[str, bool]:
     """Return the image's tag and whether it had to be built."""
     files = _files()
-    tag = recipe_tag(files, _mirror())
+    tag = recipe_tag(files, mirror())
     if engine.inspect("image", tag) is not None:
         return tag, False
     layout.private_directory(layout.STATE)
@@ -116,5 +116,5 @@ def _build(archive: Path, files: dict[str, str], overlay: Path) -> None:
     argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(_PACKAGES)}"]
     argv += [f"--customize-hook={hook}" for hook in hooks]
     log = layout.LOGS / "image.log"
-    if follow([*argv, SUITE, str(archive), *_mirror()], log) != 0:
+    if follow([*argv, SUITE, str(archive), *mirror()], log) != 0:
         raise LabError(tail(log.read_text(errors="replace"), 5), log=log)

@@ -23,9 +23,21 @@ class ImageSpec:
 
     reference: str
     command: tuple[str, ...]
-    port: int
+    port: int | None
     environment: dict[str, str] = field(default_factory=dict)
+    #: Empty: root, as a Dockerfile that installs things expects of its base.
     user: str = "65534:65534"
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """An image as a folder on disk."""
+
+    reference: str
+    folder: Path
+    config_digest: str
+    #: Name of the lowest and largest of its layers.
+    base: str
 
 
 def file_digest(path: Path) -> str:
@@ -40,6 +52,7 @@ def file_digest(path: Path) -> str:
 def config_bytes(spec: ImageSpec, layers: list[str], architecture: str) -> bytes:
     """Return the image's configuration; its digest names the image."""
     variables = {"PATH": "/usr/bin:/bin", **spec.environment}
+    ports: dict[str, t.Any] = {} if spec.port is None else {f"{spec.port}/tcp": {}}
     config = {
         "architecture": architecture,
         "os": "linux",
@@ -47,7 +60,7 @@ def config_bytes(spec: ImageSpec, layers: list[str], architecture: str) -> bytes
             "User": spec.user,
             "Env": [f"{name}={value}" for name, value in sorted(variables.items())],
             "Cmd": list(spec.command),
-            "ExposedPorts": {f"{spec.port}/tcp": {}},
+            "ExposedPorts": ports,
             "WorkingDir": "/",
         },
         "rootfs": {"type": "layers", "diff_ids": layers},

@@ -10,6 +10,10 @@ from lab.process import LabError
 
 _DATABASE = "db_funaistudio"
 _OBSERVER = "funai_observer"
+#: What git runs for user and password; it reads them from the same environment.
+_CREDENTIAL_HELPER = (
+    '!f() { echo "username=$FUNAI_GIT_PUSH_USER"; echo "password=$FUNAI_GIT_PUSH_PASSWORD"; }; f'
+)
 
 
 def variables() -> dict[str, str]:
@@ -23,7 +27,6 @@ def variables() -> dict[str, str]:
         "FUNAI_DEPLOY_URL": health.DEPLOY_URL,
         "FUNAI_AGENT_URL": health.AGENT_URL,
         "FUNAI_REGISTRY": registry,
-        "FUNAI_GIT_URL": f"https://{registry}/git",
         "FUNAI_CA_FILE": str(CA_CERTIFICATE),
         "FUNAI_DEPLOY_SECRET": identity.secret("deploy_secret"),
         "FUNAI_ADMIN_TOKEN": identity.secret("admin_token"),
@@ -39,10 +42,36 @@ def variables() -> dict[str, str]:
         "FUNAI_REGISTRY_PUSH_PASSWORD": identity.secret("registry_push_password"),
         "FUNAI_REGISTRY_PULL_PASSWORD": identity.secret("registry_pull_password"),
         "FUNAI_DEMO_IMAGE": demo.DEMO_IMAGE,
-        "FUNAI_SAMPLE_REPO": f"https://{registry}/git/sample.git",
+        "FUNAI_BASE_IMAGES": f"{registry}/base",
+        **_git_variables(registry),
         "ANSIBLE_CONFIG": str(layout.ROOT / "ansible.cfg"),
         "ANSIBLE_INVENTORY": provision.environment()["ANSIBLE_INVENTORY"],
     }
+
+
+def _git_variables(registry: str) -> dict[str, str]:
+    """Return what a shell needs to clone from the forge's git and to push to it."""
+    url = f"https://{registry}/git"
+    # Only for the forge: what the shell does elsewhere stays as it is.
+    settings = {
+        f"http.https://{registry}/.sslCAInfo": str(CA_CERTIFICATE),
+        f"http.https://{registry}/.proxy": "",
+        f"credential.https://{registry}.helper": _CREDENTIAL_HELPER,
+    }
+    variables = {
+        "FUNAI_GIT_URL": url,
+        "FUNAI_GIT_SSH_URL": f"ssh://git@{registry}/srv/git",
+        "FUNAI_GIT_PUSH_USER": "push",
+        "FUNAI_GIT_PUSH_PASSWORD": identity.secret("registry_push_password"),
+        "FUNAI_SAMPLE_REPO": f"{url}/sample-python.git",
+        "FUNAI_SAMPLE_NODE_REPO": f"{url}/sample-node.git",
+        "FUNAI_ARCHIVES_URL": f"https://{registry}/archives",
+        "GIT_CONFIG_COUNT": str(len(settings)),
+    }
+    for number, (key, value) in enumerate(settings.items()):
+        variables[f"GIT_CONFIG_KEY_{number}"] = key
+        variables[f"GIT_CONFIG_VALUE_{number}"] = value
+    return variables
 
 
 def exports() -> str:

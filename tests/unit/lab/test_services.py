@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +31,12 @@ PROMISED = [
     "FUNAI_DB_PASSWORD",
     "FUNAI_DEMO_IMAGE",
     "FUNAI_SAMPLE_REPO",
+    "FUNAI_SAMPLE_NODE_REPO",
+    "FUNAI_GIT_SSH_URL",
+    "FUNAI_GIT_PUSH_USER",
+    "FUNAI_GIT_PUSH_PASSWORD",
+    "FUNAI_ARCHIVES_URL",
+    "FUNAI_BASE_IMAGES",
     "FUNAI_CA_FILE",
     "ANSIBLE_INVENTORY",
 ]
@@ -55,6 +63,22 @@ def test_exports_survive_a_shell() -> None:
             assert words[1] == "FUNAI_DEPLOY_SECRET=it's deploy_secret"
             return
     pytest.fail("FUNAI_DEPLOY_SECRET is not exported")
+
+
+@pytest.mark.usefixtures("secrets")
+def test_git_gets_the_push_account_for_the_forge_only() -> None:
+    environment = {**shell_environment.variables(), "PATH": os.environ["PATH"], "HOME": "/"}
+    ask = ["git", "credential", "fill"]
+
+    def answer(host: str) -> str:
+        question = f"protocol=https\nhost={host}\n\n"
+        silent = {**environment, "GIT_TERMINAL_PROMPT": "0"}
+        return subprocess.run(
+            ask, input=question, env=silent, capture_output=True, text=True, check=False
+        ).stdout
+
+    assert "password=it's registry_push_password" in answer(layout.address_of("forge"))
+    assert "password" not in answer("git.example.org")
 
 
 def test_environment_without_a_lab_says_what_to_do(
