@@ -28,6 +28,10 @@ _COMMANDS = {
     "exits": "echo no database; exit 3",
     "silent": "echo thinking; exec sleep 600",
     "elsewhere": f"{_SERVE}9090",
+    "chatty": "printf 'one\\ntwo \\033[31mred\\033[0m \\007bell\\n';"
+    f" (while sleep 1; do echo tick; done) & {_SERVE}{PORT}",
+    "flood": "i=0; while [ $i -lt 6000 ]; do echo $i $PATH$PATH$PATH; i=$((i+1)); done;"
+    f" {_SERVE}{PORT}",
     "broken": f"{_SERVE}{PORT}".replace("cd /tmp/w", "mv /tmp/w/index.html /tmp/w/x && cd /tmp/w"),
 }
 _CGI = {

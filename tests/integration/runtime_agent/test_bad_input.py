@@ -20,6 +20,8 @@ ROUTES = [
     ("POST", "/agent/apps/stop"),
     ("POST", "/agent/apps/delete"),
     ("GET", "/agent/apps/status?userId=7&appId=shop"),
+    ("GET", "/agent/apps/logs?userId=7&appId=shop"),
+    ("POST", "/agent/prune"),
     ("GET", "/metrics"),
     ("GET", "/no/such/path"),
 ]
@@ -58,6 +60,16 @@ ROUTES = [
         pytest.param("fence", 2**60, id="fence-too-high"),
         pytest.param("jobId", "a b", id="job-with-space"),
         pytest.param("readySeconds", 0, id="no-time"),
+        pytest.param("release", "r1/../r2", id="release-with-slash"),
+        pytest.param("release", "r1\nset map x", id="release-with-newline"),
+        pytest.param("release", "r" * 65, id="release-too-long"),
+        pytest.param("release", "-r1", id="release-is-an-option"),
+        pytest.param("release", ["r1"], id="release-is-a-list"),
+        pytest.param("healthPath", "health", id="health-without-slash"),
+        pytest.param("healthPath", "/a b", id="health-with-space"),
+        pytest.param("healthPath", "/a\r\nHost: x", id="health-with-header"),
+        pytest.param("healthPath", "/../metrics", id="health-dots"),
+        pytest.param("healthPath", "/" + "a" * 256, id="health-too-long"),
     ],
 )
 def test_bad_field_is_named_with_its_rule(node_of_module: Node, field: str, value: Any) -> None:
@@ -68,6 +80,27 @@ def test_bad_field_is_named_with_its_rule(node_of_module: Node, field: str, valu
     assert body["reason"] == "INVALID_REQUEST"
     assert body["detail"].startswith(f"{field} must be ")
     assert body["evidence"]["field"] == field
+
+
+@pytest.mark.parametrize(
+    "query", ["appId=../x", "tail=5001", "tail=-1", "tail=all", "follow=perhaps", "userId="]
+)
+def test_bad_query_of_logs_is_named(node_of_module: Node, query: str) -> None:
+    fields = {"userId": "7", "appId": "shop", **dict([query.split("=")])}
+
+    answer = requests.get(
+        f"{node_of_module.url}/agent/apps/logs", params=fields, headers=HEADERS, timeout=10
+    )
+
+    assert (answer.status_code, answer.json()["reason"]) == (422, "INVALID_REQUEST")
+    assert answer.json()["detail"].startswith(f"{query.split('=', maxsplit=1)[0]} must be ")
+
+
+@pytest.mark.parametrize("body", [{"keep": 0}, {"keep": 101}, {"keep": "x"}, {"dryRun": "maybe"}])
+def test_bad_request_to_prune_is_named(node_of_module: Node, body: dict[str, Any]) -> None:
+    answer = node_of_module.post("/agent/prune", **body)
+
+    assert (answer.status_code, answer.json()["reason"]) == (422, "INVALID_REQUEST")
 
 
 @pytest.mark.parametrize("base_path", ["", None, "/apps/shop", "/apps/shop/"])

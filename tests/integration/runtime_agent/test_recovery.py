@@ -231,7 +231,8 @@ def test_engine_that_is_away_takes_no_route(
 
     node.start(AGENT_ENGINE_SOCKET=str(node.folder / "no-engine.sock"))
 
-    eventually(lambda: not node.health()["conditions"]["engine"]["ok"], what="engine is away")
+    eventually(lambda: "engine" in node.health()["conditions"], what="reconciled")
+    assert not node.health()["conditions"]["engine"]["ok"]
     assert node.page().startswith("release 1 ")
     answer = node.deploy(app_image("2"), fence=2)
     assert (answer.status_code, answer.json()["reason"]) == (503, "ENGINE_UNAVAILABLE")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.runtime_agent.rig import Node, eventually
-
 if TYPE_CHECKING:
     from docker.api.client import APIClient
+
+    from tests.integration.runtime_agent.rig import Node
 
 Registry = dict[str, Any]
 

@@ -95,6 +95,15 @@ def test_settings_have_the_documented_defaults() -> None:
     assert (settings.ready_seconds, settings.drain_seconds) == (25, 30)
     assert settings.limits.memory_mib == 512
     assert not settings.fence_required
+    assert (settings.warm_seconds, settings.kept_revisions, settings.prune_seconds) == (
+        600,
+        3,
+        3600,
+    )
+
+
+def test_warm_containers_can_be_turned_off() -> None:
+    assert Settings.from_env({**ENVIRONMENT, "AGENT_WARM_SECONDS": "0"}).warm_seconds == 0
 
 
 @pytest.mark.parametrize(
@@ -109,6 +118,10 @@ def test_settings_have_the_documented_defaults() -> None:
         ("AGENT_READY_SECONDS", "soon"),
         ("AGENT_DRAIN_SECONDS", "-1"),
         ("AGENT_FENCE_REQUIRED", "perhaps"),
+        ("AGENT_WARM_SECONDS", "-1"),
+        ("AGENT_WARM_SECONDS", "inf"),
+        ("AGENT_KEPT_REVISIONS", "0"),
+        ("AGENT_PRUNE_SECONDS", "nan"),
     ],
 )
 def test_bad_setting_is_named(name: str, value: str) -> None:

@@ -165,10 +165,12 @@ class AppRepository:
         :return: whether it is nobody's now
         """
         with self._database.transaction() as connection:
-            for operation in rows.operations(connection, (*BEFORE_SWITCH, Phase.SWITCHED)):
-                names = {operation.container_name, *(name for name, _ in operation.replaced)}
-                if warm.container_name in names:
-                    return False
+            coming = rows.operations(connection, BEFORE_SWITCH)
+            names = {operation.container_name for operation in coming}
+            for operation in rows.operations(connection, [Phase.SWITCHED]):
+                names |= {name for name, _ in operation.replaced}
+            if warm.container_name in names:
+                return False
             found = connection.execute(
                 "DELETE FROM warm WHERE app_id = ? AND container_name = ? AND until = ?",
                 (warm.app_id, warm.container_name, warm.until),
