@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from funai.contract.envelope import envelope
 from funai.deploy import access, system
+from funai.deploy.apps import logs as app_logs
 from funai.deploy.apps import routes as app_routes
 from funai.deploy.apps.agent import AgentClient
 from funai.deploy.apps.service import AppService
@@ -26,6 +27,8 @@ from funai.deploy.errors import (
     UnauthorizedError,
     UnavailableError,
 )
+from funai.deploy.job_logs import routes as job_log_routes
+from funai.deploy.job_logs.service import JobLogService
 from funai.deploy.jobs import routes as job_routes
 from funai.deploy.jobs.leases import LeaseService
 from funai.deploy.jobs.render import JobRenderer
@@ -64,7 +67,7 @@ _INTERNAL = 500
 _QUIET = frozenset(
     {"/internal/health", "/internal/ready", "/internal/routes", "/metrics", "/deploy/jobs/claim"}
 )
-_RUNNER_BLUEPRINT = "leases"
+_RUNNER_BLUEPRINTS = frozenset({"leases", "job_log_intake"})
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
         metrics=Metrics(),
         work_available=Bell(limits.waiting_claims, "claims"),
         routes_changed=Bell(limits.waiting_gateways, "readers of the routes"),
+        log_added=Bell(settings.logs.followers, "followers of logs"),
     )
     app = OpenAPI(
         "funai.deploy",
@@ -98,8 +102,10 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
     )
     app.request_class = JsonRequest
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    apps = AppService(parts, AgentClient(settings.secrets.runtime))
+    agent = AgentClient(settings.secrets.runtime)
+    apps = AppService(parts, agent)
     _register_routes(app, parts, apps)
+    app.register_api(app_logs.create_blueprint(app_logs.AppLogService(parts, agent)))
     _register_guards(app, parts)
     _register_errors(app)
     return Deploy(app, Reaper(parts, apps), parts)
@@ -108,7 +114,10 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
 def _register_routes(app: OpenAPI, parts: Parts, apps: AppService) -> None:
     renderer = JobRenderer(parts.settings.public_base_url)
     runners, nodes, jobs = RunnerService(parts), NodeService(parts), JobService(parts)
+    job_logs = JobLogService(parts)
     for blueprint in (
+        job_log_routes.create_intake_blueprint(job_logs),
+        job_log_routes.create_blueprint(job_logs),
         system.create_blueprint(parts),
         job_routes.create_lease_blueprint(LeaseService(parts, runners), renderer),
         job_routes.create_blueprint(jobs, renderer),
@@ -180,7 +189,7 @@ def _failure(message: str) -> ResponseReturnValue:
 def _answer(error: DeployError) -> ResponseReturnValue:
     """Render a refusal. Runners read the HTTP status first and would lose the reason behind it."""
     status = error.http_status
-    for_runner = request.blueprint == _RUNNER_BLUEPRINT
+    for_runner = request.blueprint in _RUNNER_BLUEPRINTS
     if for_runner and status < _INTERNAL and not isinstance(error, UnauthorizedError):
         status = _OK
     response = jsonify(envelope(code=error.code, message=str(error)))

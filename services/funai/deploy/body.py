@@ -13,7 +13,7 @@ from funai.deploy.errors import BodyTooLargeError, InvalidRequestError
 MAX_BODY = 256 * 1024
 #: Reports carry error texts of any size; what is kept of them is bounded elsewhere.
 MAX_REPORT = 16 * 1024 * 1024
-_REPORTING = ("/report", "/transition", "/heartbeat")
+_REPORTING = ("/report", "/transition", "/heartbeat", "/logs")
 
 
 class JsonRequest(Request):

@@ -143,6 +143,27 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class LogSettings:
+    """Bounds of the logs of jobs."""
+
+    #: Bytes kept of one job's log: its beginning and its end.
+    max_bytes: int = 8 * 1024 * 1024
+    #: How many may follow logs at once; each holds a thread.
+    followers: int = 8
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> LogSettings:
+        """Read ``DEPLOY_LOG_*``.
+
+        :raises ConfigError: naming the variable
+        """
+        return cls(
+            max_bytes=_number(env, "DEPLOY_LOG_BYTES", cls.max_bytes, 65_536, 2**30),
+            followers=_number(env, "DEPLOY_LOG_FOLLOWERS", cls.followers, 1, 128),
+        )
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything Deploy can be told from outside.
 
@@ -154,6 +175,7 @@ class Settings:
     bind: str = "0.0.0.0:7002"
     runners: RunnerAccess = field(default_factory=RunnerAccess)
     limits: Limits = field(default_factory=Limits)
+    logs: LogSettings = field(default_factory=LogSettings)
     #: Base URL of the public edge, for the field ``publicUrl``; empty leaves the field null.
     public_base_url: str = ""
 
@@ -169,6 +191,7 @@ class Settings:
             secrets=Secrets.from_env(env),
             runners=RunnerAccess.from_env(env),
             limits=Limits.from_env(env),
+            logs=LogSettings.from_env(env),
             public_base_url=_base_url(env, "DEPLOY_PUBLIC_BASE_URL"),
         )
 

@@ -23,13 +23,17 @@ class Parts:
     work_available: Bell
     #: Rings when a route may have changed.
     routes_changed: Bell
+    #: Rings when a log has new lines, or its job ended.
+    log_added: Bell
 
     def ring_all(self) -> None:
         """Let claims and gateways that wait look again."""
         self.work_available.ring()
         self.routes_changed.ring()
+        self.log_added.ring()
 
     def close(self) -> None:
         """Send home those who wait; safe in a signal handler."""
         self.work_available.close()
         self.routes_changed.close()
+        self.log_added.close()

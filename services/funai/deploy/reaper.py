@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from funai.contract.status import JobStatus, NodeHealth
 from funai.deploy.errors import UnavailableError
 from funai.deploy.events import repository as events
+from funai.deploy.job_logs.repository import delete_old_logs
 from funai.deploy.jobs import model
 from funai.deploy.jobs.ending import end_job
 from funai.deploy.jobs.leases import explain
@@ -35,6 +36,8 @@ _BATCH = 50
 _SWEEP_ROUNDS = 30
 _EVENT_DAYS = 90
 _EVENT_BATCH = 1000
+#: Logs that nothing was added to for longer go, whatever becomes of their jobs.
+_LOG_DAYS = 30
 
 
 class Reaper:
@@ -150,6 +153,7 @@ class Reaper:
     def _sweep(self) -> None:
         database = self._parts.database
         database.run(lambda c: events.prune(c, older_than_days=_EVENT_DAYS, limit=_EVENT_BATCH))
+        database.run(lambda c: delete_old_logs(c, older_than_days=_LOG_DAYS, limit=_BATCH))
         database.run(runners.forget_old)
         self._apps.clear_leftovers(_BATCH)
 

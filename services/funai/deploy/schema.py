@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
     literal_column,
 )
-from sqlalchemy.dialects.mysql import DATETIME
+from sqlalchemy.dialects.mysql import DATETIME, MEDIUMTEXT
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -174,4 +174,29 @@ revision = Table(
     Column("purged", Integer),
     Column("prune_reason", String(512)),
     *_times(),
+)
+
+#: One row per job that sent a log: how much of it is here, and what was left out.
+job_log = Table(
+    "fun_ai_deploy_job_log",
+    metadata,
+    Column("job_id", String(64), primary_key=True),
+    Column("fence", BigInteger),
+    Column("received", BigInteger),
+    Column("next_line", BigInteger),
+    Column("size", BigInteger),
+    Column("head_lines", BigInteger),
+    Column("dropped_from", BigInteger),
+    Column("dropped_to", BigInteger),
+    Column("update_time", DATETIME(fsp=6)),
+)
+
+job_log_chunk = Table(
+    "fun_ai_deploy_job_log_chunk",
+    metadata,
+    Column("job_id", String(64), primary_key=True),
+    Column("first_line", BigInteger, primary_key=True, autoincrement=False),
+    Column("line_count", Integer),
+    Column("size", Integer),
+    Column("body", MEDIUMTEXT),
 )

@@ -40,6 +40,11 @@ class Bell:
         self._closed = False
 
     @property
+    def closed(self) -> bool:
+        """Whether all who wait are sent home."""
+        return self._closed
+
+    @property
     def waiting(self) -> int:
         """How many wait now."""
         return self._waiting

@@ -8,6 +8,7 @@ import requests
 
 from funai.contract.headers import RUNTIME_TOKEN
 from funai.deploy.apps.model import AgentAnswer
+from funai.deploy.errors import AgentFailedError
 from funai.deploy.wire import keep_head
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 2.0
 _MAX_ERROR = 500
+#: An app that logs nothing for longer ends who follows it; the agent ends earlier.
+_SILENCE_SECONDS = 660.0
 
 
 class AgentClient:
@@ -30,6 +33,34 @@ class AgentClient:
     def delete(self, node: Node, body: dict[str, Any], *, seconds: float) -> AgentAnswer:
         """Ask the node to remove an app's containers and images."""
         return self._post(node, "/agent/apps/delete", body, seconds)
+
+    def read_log(self, node: Node, app_id: str, *, tail: int, follow: bool) -> requests.Response:
+        """Open the app's log on its node; the caller closes the answer.
+
+        :raises AgentFailedError: with what the agent said
+        """
+        url = f"{node.agent_base_url.rstrip('/')}/agent/apps/logs"
+        query = {"userId": "0", "appId": app_id, "tail": str(tail), "follow": str(int(follow))}
+        session = requests.Session()
+        session.trust_env = False
+        try:
+            answer = session.get(
+                url,
+                params=query,
+                headers={RUNTIME_TOKEN: self._token},
+                timeout=(_CONNECT_SECONDS, _SILENCE_SECONDS),
+                allow_redirects=False,
+                stream=True,
+            )
+        except requests.RequestException as exc:
+            msg = f"the log of app {app_id} cannot be read: GET {url} got no answer: {_cause(exc)}"
+            raise AgentFailedError(msg) from exc
+        if answer.status_code != requests.codes.ok:
+            error = _read(url, answer, "GET").error
+            answer.close()
+            msg = f"the log of app {app_id} cannot be read from node {node.name}: {error}"
+            raise AgentFailedError(msg)
+        return answer
 
     def _post(self, node: Node, path: str, body: dict[str, Any], seconds: float) -> AgentAnswer:
         url = node.agent_base_url.rstrip("/") + path
@@ -49,7 +80,7 @@ class AgentClient:
             return AgentAnswer(success=False, error=f"POST {url} got no answer: {_cause(exc)}")
 
 
-def _read(url: str, answer: requests.Response) -> AgentAnswer:
+def _read(url: str, answer: requests.Response, method: str = "POST") -> AgentAnswer:
     try:
         body = answer.json()
     except requests.JSONDecodeError:
@@ -58,7 +89,7 @@ def _read(url: str, answer: requests.Response) -> AgentAnswer:
     if answer.status_code == requests.codes.ok and response:
         return AgentAnswer(success=True, response=response)
     why = response.get("detail") or answer.text
-    error = f"POST {url} answered HTTP {answer.status_code}: {keep_head(str(why), _MAX_ERROR)}"
+    error = f"{method} {url} answered HTTP {answer.status_code}: {keep_head(str(why), _MAX_ERROR)}"
     return AgentAnswer(success=False, response=response, error=error)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import delete, select, update
 
 from funai.contract.status import STOPPED
 from funai.deploy.apps.model import AppRun, Purged
+from funai.deploy.job_logs.repository import delete_logs
 from funai.deploy.jobs.payload import load
 from funai.deploy.schema import NOW, NOW_MS, app_run, job, job_event, placement
 
@@ -57,6 +58,8 @@ def images(connection: Connection, app_id: str) -> tuple[str, ...]:
 def purge(connection: Connection, app_id: str) -> Purged:
     """Delete the app's rows. Its fence stays: nodes remember the highest that they saw."""
     connection.execute(delete(job_event).where(job_event.c.app_id == app_id))
+    jobs_of_app = connection.execute(select(job.c.id).where(job.c.app_id == app_id)).scalars()
+    delete_logs(connection, list(jobs_of_app))
     return Purged(
         jobs=connection.execute(delete(job).where(job.c.app_id == app_id)).rowcount,
         placements=connection.execute(

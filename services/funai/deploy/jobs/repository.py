@@ -13,6 +13,7 @@ from sqlalchemy import and_, delete, func, insert, literal_column, or_, select, 
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from funai.contract.status import JobStatus
+from funai.deploy.job_logs.repository import delete_logs
 from funai.deploy.jobs.model import (
     MAX_ERROR,
     MAX_REASON,
@@ -116,6 +117,7 @@ class JobRepository:
             return
         ended = and_(job.c.id.in_(old), ~_IS_PENDING, ~_IS_RUNNING)
         self._connection.execute(delete(job_event).where(job_event.c.job_id.in_(old)))
+        delete_logs(self._connection, old)
         self._connection.execute(delete(job).where(ended))
 
     def candidates(self, max_attempts: int, limit: int, offset: int) -> list[Candidate]:

@@ -1,0 +1,101 @@
+"""An app's own log, passed on from its node while it comes."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from pydantic import Field
+
+from funai.deploy.access import DEPLOY
+from funai.deploy.errors import NotFoundError, UnavailableError
+from funai.deploy.fields import AppId, Flag, Model, WholeNumber
+from funai.deploy.nodes.repository import NodeRepository
+from funai.deploy.placements.repository import PlacementRepository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Connection
+
+    from funai.deploy.apps.agent import AgentClient
+    from funai.deploy.nodes.model import Node
+    from funai.deploy.parts import Parts
+
+_MAX_TAIL = 5000
+
+
+class AppPath(Model):
+    """Which app."""
+
+    app_id: AppId
+
+
+class TailQuery(Model):
+    """How many of the newest lines, and whether to wait for more."""
+
+    tail: WholeNumber = Field(100, ge=0, le=_MAX_TAIL)
+    follow: Flag = False
+
+
+class AppLogService:
+    """Reads apps' logs from their nodes.
+
+    :param agent: speaks to the nodes
+    """
+
+    def __init__(self, parts: Parts, agent: AgentClient) -> None:
+        self._parts = parts
+        self._agent = agent
+        self._places = threading.BoundedSemaphore(parts.settings.logs.followers)
+
+    def open(
+        self, app_id: str, tail: int, *, follow: bool
+    ) -> tuple[Iterator[bytes], Callable[[], None]]:
+        """Return the log's bytes as they come, and what to call when they are done.
+
+        :raises NotFoundError: where the app is on no node
+        :raises UnavailableError: where too many read already
+        :raises AgentFailedError: where its node does not give it
+        """
+        node = self._parts.database.run(lambda c: self._node(c, app_id))
+        if node is None:
+            msg = f"app {app_id} is not placed on any node, so it has no log; deploy it first"
+            raise NotFoundError(msg)
+        if not self._places.acquire(blocking=False):
+            msg = "too many read apps' logs here already; try again in a moment"
+            raise UnavailableError(msg)
+        try:
+            answer = self._agent.read_log(node, app_id, tail=tail, follow=follow)
+        except BaseException:
+            self._places.release()
+            raise
+
+        def close() -> None:
+            answer.close()
+            self._places.release()
+
+        return answer.iter_content(None), close
+
+    def _node(self, connection: Connection, app_id: str) -> Node | None:
+        node_id = PlacementRepository(connection).node_of(app_id)
+        stale = self._parts.settings.limits.node_stale
+        return None if node_id is None else NodeRepository(connection, stale).by_id(node_id)
+
+
+def create_blueprint(logs: AppLogService) -> APIBlueprint:
+    """Return the route of apps' logs."""
+    blueprint = APIBlueprint("app_logs", __name__, url_prefix="/deploy/apps")
+
+    @blueprint.get("/<string:app_id>/logs", summary="An app's own log", security=DEPLOY)
+    def read(path: AppPath, query: TailQuery) -> Response:
+        lines, close = logs.open(path.app_id, query.tail, follow=query.follow)
+        response = Response(lines, mimetype="text/plain")
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Accel-Buffering"] = "no"
+        response.call_on_close(close)
+        return response
+
+    return blueprint

@@ -1,0 +1,1 @@
+"""Logs of jobs: taken from runners exactly once, kept bounded, followed live."""
