@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from funai.runner.errors import ExecutionError
 from funai.runner.heartbeat import LeaseKeeper
-from funai.runner.job_log import JobLog
+from funai.runner.log_shipper import LogShipper
 from funai.runner.model import ABANDONED, FAILED, ClaimedJob, Outcome, error_text
+from funai.runner.output import JobOutput
+from funai.runner.redaction import Redactor, secrets_of_files
+from funai.runner.steps.job import builds
 from funai.runner.steps.progress import read_steps
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ TERM_SECONDS = 2.0
 KILL_SECONDS = 5.0
 #: On top of the deadlines of all steps, for Ansible's own part and the best-effort heartbeats.
 EXTRA_SECONDS = 60.0
+#: Tasks that a job which brings its image does not need.
+SOURCE_TAGS = ("source",)
 #: A host that was suspended must notice on waking up, whatever it was waiting for.
 LONGEST_SLEEP_SECONDS = 5.0
 
@@ -57,10 +61,9 @@ class Attempt:
         self._around = around
         self._wake = threading.Event()
         self._stopping = False
-        settings = around.settings
-        self._ends_at = around.clock() + (
-            settings.deploy_timeout_seconds + settings.verify_timeout_seconds + EXTRA_SECONDS
-        )
+        payload = job.record.get("payload")
+        self._builds = isinstance(payload, dict) and builds(payload)
+        self._ends_at = around.clock() + self._longest_seconds()
 
     def stop(self) -> None:
         """Kill the child and leave the job to its lease: the runner has to go."""
@@ -86,8 +89,10 @@ class Attempt:
 
     def _run(self, client: DeployClient) -> None:
         folder = self._around.state.folder(self.job.job_id, self.job.fence)
+        if not self._builds:
+            folder = replace(folder, skipped_tags=SOURCE_TAGS)
         try:
-            folder.create(self._job_file())
+            folder.create(self._job_file(folder))
             outcome, why = self._execute(folder)
         except (ExecutionError, OSError) as exc:
             outcome, why = None, f"no child could be started: {exc}"
@@ -102,21 +107,37 @@ class Attempt:
     def _execute(self, folder: JobFolder) -> tuple[Outcome | None, str]:
         """Run the child; return the outcome to report, or None and why there is none."""
         settings = self._around.settings
-        log = JobLog(folder.log, settings.log_bytes, (settings.token, settings.runtime_token))
-        read_end, write_end = os.pipe()
-        follower = threading.Thread(target=log.follow, args=(read_end,), daemon=True)
-        follower.start()
-        child = self._around.execution.start(folder, write_end, self._wake.set)
-        why = self._watch(child)
-        if why:
-            self._end(child, why)
-        follower.join(timeout=TERM_SECONDS)
+        secrets = (settings.token, settings.runtime_token, *secrets_of_files(settings.build))
+        output = JobOutput(folder, settings.log_bytes, Redactor(secrets), self._new_shipper)
+        try:
+            child = self._around.execution.start(folder, output.descriptor(), self._wake.set)
+            why = self._watch(child)
+            if why:
+                self._end(child, why)
+        finally:
+            # Who lost the lease has nothing more to say.
+            output.close(is_shipped=not self._lease.loss)
         if self._lease.refusal or (why and self._lease.loss):
             return None, self._lease.loss
         if self._stopping and why:
             return None, why
         # An end of its own counts even if Deploy has been silent since: the fence guards the report.
         return self._outcome(folder, child, why)
+
+    def _new_shipper(self) -> LogShipper:
+        def note(why: str) -> None:
+            self._write("log_not_taken", why=why)
+
+        return LogShipper(self.job, self._around.new_client(), note)
+
+    def _longest_seconds(self) -> float:
+        """Return how long all steps of the job together may take."""
+        settings = self._around.settings
+        seconds = settings.deploy_timeout_seconds + settings.verify_timeout_seconds + EXTRA_SECONDS
+        if self._builds:
+            seconds += settings.fetch_timeout_seconds
+            seconds += settings.build_timeout_seconds + settings.push_timeout_seconds
+        return seconds
 
     def _watch(self, child: Child) -> str:
         """Wait for the child's end; return why it must be ended before, or nothing."""
@@ -172,9 +193,9 @@ class Attempt:
             error_message=error_text(sentence, folder.log_tail()),
         )
 
-    def _job_file(self) -> dict[str, Any]:
+    def _job_file(self, folder: JobFolder) -> dict[str, Any]:
         settings, record = self._around.settings, self.job.record
-        kept = ("type", "payload", "runtimeNode", "deployUrl")
+        kept = ("type", "payload", "runtimeNode", "deployUrl", "revision")
         return {
             **{name: record.get(name) for name in kept},
             "jobId": self.job.job_id,
@@ -184,7 +205,12 @@ class Attempt:
             "runnerId": settings.runner_id,
             "deployBaseUrl": settings.deploy_url,
             "supervised": True,
+            "logPipe": str(folder.pipe),
+            "build": settings.build.to_json(),
             "limits": {
+                "fetchSeconds": settings.fetch_timeout_seconds,
+                "buildSeconds": settings.build_timeout_seconds,
+                "pushSeconds": settings.push_timeout_seconds,
                 "deploySeconds": settings.deploy_timeout_seconds,
                 "readySeconds": settings.ready_seconds,
                 "verifySeconds": settings.verify_timeout_seconds,

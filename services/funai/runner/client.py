@@ -67,6 +67,10 @@ class DeployClient:
         """Give the final word on a job; safe to repeat."""
         return self._post(f"/deploy/jobs/{job_id}/report", body, ANSWER_SECONDS)
 
+    def append_log(self, job_id: str, body: dict[str, Any], timeout: float) -> Answer:
+        """Append lines to a job's log; ``data.next`` of the answer is the next line's number."""
+        return self._post(f"/deploy/jobs/{job_id}/logs", body, timeout)
+
     def close(self) -> None:
         """Close the connection."""
         self._session.close()
@@ -79,13 +83,17 @@ class DeployClient:
                 timeout=(min(CONNECT_SECONDS, timeout), timeout),
                 allow_redirects=False,
             )
-            envelope = response.json()
         except requests.RequestException as exc:
             msg = f"POST {path}: {_cause(exc)}"
             raise DeployUnreachableError(msg) from exc
+        try:
+            envelope = response.json()
+        except requests.RequestException as exc:
+            msg = f"POST {path}: {_cause(exc)}"
+            raise DeployUnreachableError(msg, response.status_code) from exc
         if not isinstance(envelope, dict) or not isinstance(envelope.get("code"), int):
             msg = f"POST {path}: HTTP {response.status_code} without the envelope of Deploy"
-            raise DeployUnreachableError(msg)
+            raise DeployUnreachableError(msg, response.status_code)
         if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             msg = f"POST {path}: HTTP {response.status_code}: {envelope.get('message')}"
             raise DeployUnreachableError(msg)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from funai.contract.ids import FieldError
 from funai.contract.secrets import SecretError, require_secret
+from funai.contract.source_rules import namespace as namespace_rule
+from funai.contract.source_rules import registry as registry_rule
+from funai.runner.build_settings import BuildSettings
 from funai.runner.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 #: Characters of the state directory's path. The path of a job's file is the one value that goes
 #: through ``-e``, which Ansible treats as a trusted template.
@@ -47,6 +51,11 @@ class Settings:
     ready_seconds: int = 25
     #: Deadline of the step that asks the app through the node's gateway.
     verify_timeout_seconds: int = 15
+    #: Deadlines of the steps that fetch the source, build the image and push it.
+    fetch_timeout_seconds: int = 300
+    build_timeout_seconds: int = 900
+    push_timeout_seconds: int = 300
+    build: BuildSettings = field(default_factory=BuildSettings)
     #: How long running jobs may go on after SIGTERM.
     stop_seconds: int = 25
     #: Logs of ended jobs that stay on disk, and the size of each.
@@ -80,10 +89,73 @@ class Settings:
             verify_timeout_seconds=_number(
                 env, "RUNNER_VERIFY_TIMEOUT_SECONDS", cls.verify_timeout_seconds, 1, 600
             ),
+            fetch_timeout_seconds=_number(
+                env, "RUNNER_FETCH_TIMEOUT_SECONDS", cls.fetch_timeout_seconds, 1, 3600
+            ),
+            build_timeout_seconds=_number(
+                env, "RUNNER_BUILD_TIMEOUT_SECONDS", cls.build_timeout_seconds, 1, 7200
+            ),
+            push_timeout_seconds=_number(
+                env, "RUNNER_PUSH_TIMEOUT_SECONDS", cls.push_timeout_seconds, 1, 3600
+            ),
+            build=_build(env),
             stop_seconds=_number(env, "RUNNER_STOP_SECONDS", cls.stop_seconds, 0, 3600),
             kept_logs=_number(env, "RUNNER_KEPT_LOGS", cls.kept_logs, 0, 10_000),
             log_bytes=_number(env, "RUNNER_LOG_BYTES", cls.log_bytes, 4096, 64 * 1024 * 1024),
         )
+
+
+def _build(env: Mapping[str, str]) -> BuildSettings:
+    usual = BuildSettings()
+    return BuildSettings(
+        registry=_image_part(env, "RUNNER_REGISTRY", "", registry_rule),
+        namespace=_image_part(env, "RUNNER_NAMESPACE", usual.namespace, namespace_rule),
+        registry_auth_file=_file(env, "RUNNER_REGISTRY_AUTH_FILE"),
+        registry_tls_verify=_flag(env, "RUNNER_REGISTRY_TLS_VERIFY", default=True),
+        git_key_file=_file(env, "RUNNER_GIT_KEY_FILE"),
+        git_known_hosts_file=_file(env, "RUNNER_GIT_KNOWN_HOSTS_FILE"),
+        git_credentials_file=_file(env, "RUNNER_GIT_CREDENTIALS_FILE"),
+        git_allowed_hosts=_hosts(env, "RUNNER_GIT_ALLOWED_HOSTS"),
+        git_allow_http=_flag(env, "RUNNER_GIT_ALLOW_HTTP", default=False),
+        archive_allowed_hosts=_hosts(env, "RUNNER_ARCHIVE_ALLOWED_HOSTS"),
+        builder_socket=_file(env, "RUNNER_BUILDER_SOCKET") or usual.builder_socket,
+        mirror_prefix=_image_part(env, "RUNNER_MIRROR_PREFIX", "", namespace_rule),
+        ca_file=_file(env, "RUNNER_CA_FILE"),
+        source_max_mib=_number(env, "RUNNER_SOURCE_MAX_MIB", usual.source_max_mib, 1, 65536),
+        context_max_mib=_number(env, "RUNNER_CONTEXT_MAX_MIB", usual.context_max_mib, 1, 65536),
+        build_disk_mib=_number(env, "RUNNER_BUILD_DISK_MIB", usual.build_disk_mib, 64, 1048576),
+    )
+
+
+def _image_part(
+    env: Mapping[str, str], name: str, default: str, rule: Callable[[str, object], str]
+) -> str:
+    value = env.get(name) or default
+    try:
+        return rule(name, value) if value else ""
+    except FieldError as exc:
+        raise ConfigError(str(exc)) from exc
+
+
+def _file(env: Mapping[str, str], name: str) -> str:
+    return str(_path(env, name, Path())) if env.get(name) else ""
+
+
+def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = (env.get(name) or str(default)).lower()
+    if value not in {"true", "false"}:
+        msg = f"{name} is {value!r}; it must be true or false"
+        raise ConfigError(msg)
+    return value == "true"
+
+
+def _hosts(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    hosts = [part.strip().lower() for part in env.get(name, "").split(",")]
+    for host in filter(None, hosts):
+        if not re.fullmatch(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", host):
+            msg = f"{name} has {host!r}; it must be a list of host names with commas between"
+            raise ConfigError(msg)
+    return tuple(filter(None, hosts))
 
 
 def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -33,7 +33,14 @@ class JobMalformedError(RunnerError):
 
 
 class DeployUnreachableError(RunnerError):
-    """Deploy gave no answer, or one without the envelope of the contract."""
+    """Deploy gave no answer, or one without the envelope of the contract.
+
+    :param status: of the HTTP answer; 0 where there was none
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class AgentUnreachableError(RunnerError):

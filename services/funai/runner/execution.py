@@ -63,12 +63,14 @@ class Execution(Protocol):
 
 def playbook_argv(bundle_dir: Path, folder: JobFolder) -> list[str]:
     """Return the arguments of ``ansible-playbook``. The file's path is ours, never a user's."""
+    skipped = ["--skip-tags", ",".join(folder.skipped_tags)] if folder.skipped_tags else []
     return [
         "ansible-playbook",
         "-i",
         "localhost,",
         "-e",
         f"job_file={folder.job_file}",
+        *skipped,
         str(bundle_dir / PLAYBOOK),
     ]
 

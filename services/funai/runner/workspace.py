@@ -1,7 +1,8 @@
 """The runner's state directory: one folder per running job, outcomes not yet reported, old logs.
 
 lock                         held by the one runner process that uses the directory
-jobs/<jobId>.<fence>/        job.json, job.steps.jsonl, job.outcome.json; gone once reported
+jobs/<jobId>.<fence>/        job.json, job.steps.jsonl, job.outcome.json, job.log (a pipe), and what
+                             the steps leave for each other; gone once reported
 logs/<jobId>.<fence>.log     the newest ``kept_logs``
 """
 
@@ -31,6 +32,13 @@ class JobFolder:
 
     path: Path
     log: Path
+    #: Tags of the tasks that this attempt leaves out.
+    skipped_tags: tuple[str, ...] = ()
+
+    @property
+    def pipe(self) -> Path:
+        """Where the steps write what they do, as it happens."""
+        return self.path / "job.log"
 
     @property
     def job_file(self) -> Path:

@@ -80,6 +80,10 @@ class StubDeploy:
         self.heartbeats: list[tuple[str, Body]] = []
         self.reports: list[tuple[str, Body]] = []
         self.heartbeat_codes: Callable[[str, Body], int | None] = lambda _job, _body: 200
+        #: Lines by job, each once; ``log_code`` may refuse a call: None is a server that died.
+        self.logs: dict[str, list[Body]] = {}
+        self.log_calls: list[tuple[str, Body]] = []
+        self.log_code: Callable[[Body], int | None] = lambda _body: 200
         self.report_code: Callable[[], int | None] = lambda: 200
         self.closed = threading.Event()
 
@@ -99,6 +103,8 @@ class StubDeploy:
             if path.endswith("/claim"):
                 return self._claim(body)
             job_id, action = path.split("/")[-2:]
+            if action == "logs":
+                return self._append(job_id, body)
             if action == "heartbeat":
                 self.heartbeats.append((job_id, body))
                 code = self.heartbeat_codes(job_id, body)
@@ -107,6 +113,20 @@ class StubDeploy:
                 if code is not None:
                     self.reports.append((job_id, body))
         return None if code is None else (200, {"code": code, "message": "stub", "data": None})
+
+    def _append(self, job_id: str, body: Body) -> Reply | None:
+        self.log_calls.append((job_id, body))
+        code = self.log_code(body)
+        if code != 200:
+            return None if code is None else (code, {"code": code, "message": "no", "data": None})
+        kept = self.logs.setdefault(job_id, [])
+        if body["offset"] > len(kept):
+            return 200, {"code": 409, "message": "gap", "data": {"next": len(kept)}}
+        kept += body["lines"][len(kept) - body["offset"] :]
+        return 200, {"code": 200, "message": "ok", "data": {"next": len(kept)}}
+
+    def text_of(self, job_id: str) -> str:
+        return "\n".join(f"{x['p']}: {x['m']}" for x in self.logs.get(job_id, []))
 
     def _claim(self, body: Body) -> Reply:
         self.claims.append(body)

@@ -27,7 +27,10 @@ def test_job_with_an_image_succeeds(lab: Lab, execution: str) -> None:
     assert report["status"] == "SUCCEEDED"
     assert report["fence"] == 4
     assert report["result"]["containerName"] == "rt-app-1-4"
-    assert [p["phase"] for p in report["result"]["phases"]] == ["VALIDATE", "DEPLOY", "VERIFY"]
+    phases = [p["phase"] for p in report["result"]["phases"]]
+    assert phases == ["VALIDATE", "CLONE", "BUILD", "PUSH", "DEPLOY", "VERIFY"]
+    skipped = [p["phase"] for p in report["result"]["phases"] if p.get("skipped")]
+    assert skipped == ["CLONE", "BUILD", "PUSH"]
     assert lab.deploy.phases("job-1") == ["VALIDATE", "DEPLOY", "VERIFY", "REPORT"]
     assert lab.node.tokens == [RUNTIME_TOKEN]
     assert lab.node.deploys == [
@@ -40,6 +43,7 @@ def test_job_with_an_image_succeeds(lab: Lab, execution: str) -> None:
             "jobId": "job-1",
             "fence": 4,
             "readySeconds": 25,
+            "healthPath": "/",
         }
     ]
     assert runner.stop() == 0
@@ -160,7 +164,7 @@ def test_idle_runner_stays_within_its_memory(lab: Lab) -> None:
 def test_report_is_repeated_until_deploy_takes_it(lab: Lab) -> None:
     codes: list[int | None] = [None, 500, 200]
     lab.deploy.report_code = lambda: codes.pop(0)
-    runner = lab.runner()
+    runner = lab.runner(RUNNER_PARALLEL_JOBS=1)  # no claim in between finds Deploy again
 
     lab.deploy.add(lab.job("job-1"))
     assert lab.deploy.wait_for(lambda: not codes)

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from funai.runner.job_log import JobLog
+from funai.runner.redaction import Redactor
 from funai.runner.workspace import StateDir
 
 if TYPE_CHECKING:
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
 
 def write_log(path: Path, content: bytes, max_bytes: int = 4096, secret: str = "") -> bytes:
     read_end, write_end = os.pipe()
-    log = JobLog(path, max_bytes, (secret,))
+    log = JobLog(path, max_bytes, Redactor([secret]))
     follower = threading.Thread(target=log.follow, args=(read_end,))
     follower.start()
     with os.fdopen(write_end, "wb") as stream:
         stream.write(content)
     follower.join()
+    log.close()
     return path.read_bytes()
 
 
@@ -44,7 +46,7 @@ def test_one_endless_line_is_bounded(tmp_path: Path) -> None:
 
 
 def test_control_characters_and_secrets_are_dropped(tmp_path: Path) -> None:
-    kept = write_log(tmp_path / "log", b"\x1b[31mred\x1b[0m token=abc\r\xff\n", secret="abc")
+    kept = write_log(tmp_path / "log", b"\x1b[31mred\x1b[0m token=abcd\r\xff\n", secret="abcd")
 
     assert kept == "red token=***\ufffd\n".encode()
 

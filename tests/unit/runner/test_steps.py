@@ -10,7 +10,7 @@ from funai.runner.steps.agent import AgentAnswer
 from funai.runner.steps.deploy import NEXT_STEP, explain, request_body
 from funai.runner.steps.job import DeployJob
 from funai.runner.steps.progress import StepRecord
-from funai.runner.steps.report import summarise
+from funai.runner.steps.report import EXPECTED_PHASES, summarise, with_skipped
 from funai.runner.steps.step import Deadline, StepError
 
 NODE = {"name": "runtime-01", "agentBaseUrl": "http://n:7005/", "gatewayBaseUrl": "http://n/"}
@@ -171,7 +171,18 @@ DONE = [StepRecord(p, ended=True, seconds=0.1) for p in ("VALIDATE", "DEPLOY", "
 
 
 def test_three_good_steps_are_a_success() -> None:
-    assert summarise("j", 1, DONE).status == "SUCCEEDED"
+    assert summarise("j", 1, with_skipped(DONE)).status == "SUCCEEDED"
+
+
+def test_job_with_a_source_needs_its_three_steps_too() -> None:
+    assert summarise("j", 1, DONE).reason == "STEP_MISSING"
+
+
+def test_steps_that_were_not_needed_are_shown_as_skipped_in_their_place() -> None:
+    phases = summarise("j", 1, with_skipped(DONE)).phases
+
+    assert [p["phase"] for p in phases] == list(EXPECTED_PHASES)
+    assert [p["phase"] for p in phases if p.get("skipped")] == ["CLONE", "BUILD", "PUSH"]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +208,7 @@ def test_three_good_steps_are_a_success() -> None:
 def test_outcome_follows_the_first_step_that_failed(
     steps: list[StepRecord], status: str, reason: str
 ) -> None:
-    outcome = summarise("j", 1, steps)
+    outcome = summarise("j", 1, with_skipped(steps))
 
     assert (outcome.status, outcome.reason) == (status, reason)
     assert outcome.error_message

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,6 +16,8 @@ from ansible.plugins.action import ActionBase
 
 from funai.runner.confinement import die_with_parent
 from funai.runner.lease import boot_clock
+from funai.runner.redaction import Redactor, secrets_of_files
+from funai.runner.steps.log import StepLog
 from funai.runner.steps.progress import StepRecord, begin_steps, note_step
 from funai.runner.steps.step import Deadline, StepContext, StepError, StepResult, shorten
 
@@ -34,6 +36,8 @@ class StepAction(ActionBase):
     phase: str
     #: Name of the limit in the job's file, and its value where the file has none.
     limit: tuple[str, float]
+    #: Reason of a step that had to be interrupted.
+    overdue = "STEP_OVERDUE"
     is_first = False
 
     def step(self, context: StepContext, deadline: Deadline) -> StepResult:
@@ -47,10 +51,14 @@ class StepAction(ActionBase):
         _stay_with_parent()
         result: dict[str, Any] = super().run(tmp, task_vars)
         context = _context(self._task.args)
+        redactor = Redactor(_secrets(context))
         if self.is_first:
             begin_steps(context.job_file)
         note_step(context.job_file, StepRecord(self.phase))
-        record = _redacted(self._record(context), context)
+        with StepLog(_log_path(context), self.phase, redactor) as log:
+            record = self._record(replace(context, say=log.say))
+            record = StepRecord(**redactor.clean_value(asdict(record)))
+            log.say(_last_line(record))
         note_step(context.job_file, record)
         seconds = record.seconds
         if record.reason:
@@ -62,7 +70,7 @@ class StepAction(ActionBase):
         seconds = context.limit(*self.limit)
         reason, message, said = "", "", StepResult()
         try:
-            with _interrupt_after(seconds + GRACE_SECONDS, self.phase):
+            with _interrupt_after(seconds + GRACE_SECONDS, self.phase, self.overdue):
                 said = self.step(context, Deadline(seconds, context.clock))
         except StepError as exc:
             reason, message = exc.reason, exc.text
@@ -75,16 +83,18 @@ class StepAction(ActionBase):
             message=message,
             answer=said.answer,
             calls=said.calls,
+            skipped=said.skipped,
             result=said.result,
         )
 
 
 class _interrupt_after:  # noqa: N801 - reads as the statement that it is
-    """``with _interrupt_after(seconds, phase)``: raise StepError in the block when time is up."""
+    """``with _interrupt_after(...)``: raise StepError in the block when time is up."""
 
-    def __init__(self, seconds: float, phase: str) -> None:
+    def __init__(self, seconds: float, phase: str, reason: str) -> None:
         self._seconds = seconds
         self._phase = phase
+        self._reason = reason
 
     def __enter__(self) -> None:
         signal.signal(signal.SIGALRM, self._interrupt)
@@ -95,7 +105,7 @@ class _interrupt_after:  # noqa: N801 - reads as the statement that it is
 
     def _interrupt(self, _number: int, _frame: object) -> NoReturn:
         sentence = f"The step {self._phase} did not end within {self._seconds:.0f} s. Deploy again."
-        raise StepError(reason="STEP_OVERDUE", sentence=sentence)
+        raise StepError(self._reason, sentence)
 
 
 def _context(args: dict[str, Any]) -> StepContext:
@@ -111,17 +121,30 @@ def _context(args: dict[str, Any]) -> StepContext:
     return StepContext(job_file, record, boot_clock, time.sleep, _secret_reader(record))
 
 
-def _redacted(record: StepRecord, context: StepContext) -> StepRecord:
-    """Return the record without our secrets, should an agent or an app have echoed them."""
-    text = json.dumps(asdict(record))
+def _secrets(context: StepContext) -> list[str]:
+    """Return what must not be kept, should an agent, an app or a build have echoed it."""
+    found = secrets_of_files(context.build)
     for name in SECRET_VARIABLES:
         try:
-            secret = context.read_secret(name)
+            found.append(context.read_secret(name))
         except StepError:
             continue  # unreadable, so nobody can have been given it
-        if secret:
-            text = text.replace(json.dumps(secret)[1:-1], "***")
-    return StepRecord(**json.loads(text))
+    return found
+
+
+def _log_path(context: StepContext) -> Path:
+    pipe = context.record.get("logPipe")
+    return Path(pipe) if isinstance(pipe, str) and pipe else context.job_file.with_suffix(".log")
+
+
+def _last_line(record: StepRecord) -> str:
+    if record.reason:
+        # What was seen is in the log already; the sentence is its end.
+        sentence = record.message.partition("\n")[0]
+        return f"Failed after {record.seconds:.1f} s: {record.reason}: {sentence}"
+    if record.skipped:
+        return f"Skipped: {record.skipped}"
+    return f"Done in {record.seconds:.1f} s"
 
 
 def _secret_reader(record: dict[str, Any]) -> Callable[[str], str]:

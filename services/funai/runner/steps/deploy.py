@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from funai.runner.errors import AgentUnreachableError
 from funai.runner.heartbeat import Backoff
 from funai.runner.steps.agent import AgentAnswer, AgentClient
+from funai.runner.steps.built import with_built_image
 from funai.runner.steps.job import DeployJob
 from funai.runner.steps.standing import Standing
 from funai.runner.steps.step import StepError, StepResult, shorten
@@ -54,7 +55,7 @@ RESULT_FIELDS = ("containerName", "imageDigest", "previewUrl", "durations")
 
 def run(context: StepContext, deadline: Deadline) -> StepResult:
     """Call the agent until it says DEPLOYED, it refuses for good, or the deadline is reached."""
-    job = DeployJob.parse(context.record)
+    job = with_built_image(context, DeployJob.parse(context.record))
     agent = AgentClient(job.agent_base_url, _token(context))
     standing = Standing.of(context, job)
     backoff = Backoff(FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS)
@@ -66,7 +67,7 @@ def run(context: StepContext, deadline: Deadline) -> StepResult:
         if answer is not None and answer.status == HTTPStatus.OK:
             result = {name: answer.body[name] for name in RESULT_FIELDS if name in answer.body}
             said = shorten(f"200 {answer.body.get('status')} {answer.body.get('containerName')}")
-            return StepResult({"node": job.node_name, **result}, said, calls)
+            return StepResult({**result, **traces(job)}, said, calls)
         pause = backoff.pause()
         if not _is_retried(answer) or not deadline.allows(pause):
             raise AgentRefusedError(error, _said(answer, error), calls)
@@ -82,8 +83,20 @@ class AgentRefusedError(StepError):
         self.calls = calls
 
 
+def traces(job: DeployJob) -> dict[str, Any]:
+    """Return what a revision keeps of the job beside what the agent answered."""
+    found = {
+        "node": job.node_name,
+        "release": job.release(job.commit),
+        # Where the image's name says it, that is it, whatever the agent calls it.
+        "imageDigest": job.image.partition("@")[2] or None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def request_body(job: DeployJob, ready_seconds: float) -> dict[str, Any]:
     """Render the agent's request (contract, section 7)."""
+    release = job.release(job.commit)
     return {
         "userId": job.user_id,
         "appId": job.app_id,
@@ -93,6 +106,8 @@ def request_body(job: DeployJob, ready_seconds: float) -> dict[str, Any]:
         "jobId": job.job_id,
         "fence": job.fence,
         "readySeconds": int(ready_seconds),
+        "healthPath": job.source.health_path,
+        **({"release": release} if release else {}),
     }
 
 

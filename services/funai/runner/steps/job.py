@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from funai.contract import ids
+from funai.contract.release import release_of
+from funai.contract.source import SourceKind, SourceSpec
 from funai.contract.status import JOB_TYPE
+from funai.runner.build_settings import BuildSettings
 from funai.runner.model import JOB_ID
 from funai.runner.steps.step import StepError, shorten
 
 MAX_FENCE = 2**53
 MAX_URL_CHARS = 1024
+_FULL_SHA = re.compile(r"[0-9a-f]{40}")
+_SOURCES = ("image", "repoUrl", "repoSshUrl", "archiveUrl")
 
 
 @dataclass(frozen=True)
@@ -23,13 +29,35 @@ class DeployJob:
     app_id: str
     user_id: str
     fence: int
+    #: What to deploy; empty until it is built.
     image: str
+    source: SourceSpec
+    #: Of the built image, without a tag; empty where nothing is built.
+    image_repository: str
     container_port: int
     base_path: str
     node_name: str
     agent_base_url: str
     #: Where the app answers through the node's gateway; ends in ``/``.
     deploy_url: str
+    #: Number of the app's revision; None where Deploy gives none.
+    revision: int | None
+    #: The commit that an image is said to be of; of a built image it is not known yet.
+    commit: str | None
+
+    @property
+    def builds(self) -> bool:
+        """Whether the image is built from a source."""
+        return self.source.kind is not SourceKind.IMAGE
+
+    @property
+    def health_url(self) -> str:
+        """Where the app says that it is well, through the node's gateway."""
+        return f"{self.deploy_url.rstrip('/')}{self.source.health_path}"
+
+    def release(self, commit: str | None) -> str | None:
+        """Return the word by which the app's answers name this revision."""
+        return None if self.revision is None else release_of(self.revision, commit)
 
     @classmethod
     def parse(cls, record: dict[str, Any]) -> DeployJob:
@@ -50,32 +78,66 @@ class DeployJob:
         if kind != JOB_TYPE:
             raise _refused(name="type", value=kind, rule=f"must be {JOB_TYPE}")
         app_id = ids.app_id(payload.get("appId", record.get("appId")))
+        user_id = ids.user_id(payload.get("userId", record.get("userId")))
+        settings = BuildSettings.from_json(record.get("build"))
+        source = _source(payload, settings)
+        repository = _repository(source, settings, user_id, app_id)
         gateway = _url(node.get("gatewayBaseUrl"), "runtimeNode.gatewayBaseUrl")
         base_path = ids.base_path(payload.get("basePath"), app_id)
         return cls(
             job_id=_job_id(record.get("jobId", record.get("id"))),
             app_id=app_id,
-            user_id=ids.user_id(payload.get("userId", record.get("userId"))),
+            user_id=user_id,
             fence=_fence(record.get("fence")),
-            image=_image(payload),
+            image=source.image or "",
+            source=source,
+            image_repository=repository,
             container_port=ids.container_port(payload.get("containerPort")),
             base_path=base_path,
             node_name=shorten(node.get("name", ""), 128),
             agent_base_url=_url(node.get("agentBaseUrl"), "runtimeNode.agentBaseUrl"),
             deploy_url=_deploy_url(record.get("deployUrl"), gateway, base_path),
+            revision=_revision(record.get("revision")),
+            commit=source.commit if _FULL_SHA.fullmatch(source.commit) else None,
         )
 
 
-def _image(payload: dict[str, Any]) -> str:
-    value = payload.get("image")
-    if value is None or value == "":
+def builds(payload: dict[str, Any]) -> bool:
+    """Tell whether a payload, checked or not, is one to build from."""
+    return not payload.get("image")
+
+
+def _source(payload: dict[str, Any], settings: BuildSettings) -> SourceSpec:
+    if not any(payload.get(name) for name in _SOURCES) and payload.get("source") != "archive":
         sentence = (
-            "The job has no `image`. This runner deploys prebuilt images and does not build from a"
-            " repository: push the image and send its reference as payload.image, as in"
-            ' {"image": "registry.example/team/app:1", "containerPort": 8080}.'
+            "The job has no `image`, no `repoUrl` and no `archiveUrl`, so there is nothing to deploy."
+            " Send the reference of an image as payload.image, as in"
+            ' {"image": "registry.example/team/app:1", "containerPort": 8080}, or a repository as'
+            " payload.repoUrl with payload.commit."
         )
         raise StepError(reason="IMAGE_MISSING", sentence=sentence)
-    return ids.image(value)
+    return SourceSpec.parse(payload, allow_http=settings.git_allow_http)
+
+
+def _repository(source: SourceSpec, settings: BuildSettings, user_id: str, app_id: str) -> str:
+    if source.kind is SourceKind.IMAGE:
+        return ""
+    if not settings.registry:
+        sentence = (
+            "The job has no `image`, and this runner does not build: it has no registry to push to"
+            " (RUNNER_REGISTRY). Push the image and send its reference as payload.image, or have the"
+            " operators set the registry."
+        )
+        raise StepError(reason="BUILD_NOT_CONFIGURED", sentence=sentence)
+    return source.image_repository(settings.registry, settings.namespace, user_id, app_id)
+
+
+def _revision(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_FENCE:
+        raise _refused(name="revision", value=value, rule="must be a whole number from 1")
+    return value
 
 
 def _deploy_url(value: object, gateway: str, base_path: str) -> str:

@@ -7,6 +7,8 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from funai.runner.steps.built import forget
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -24,12 +26,15 @@ class StepRecord:
     message: str = ""
     answer: str = ""
     calls: int = 0
+    #: Why there was nothing to do.
+    skipped: str = ""
     result: dict[str, Any] = field(default_factory=dict)
 
 
 def begin_steps(job_file: Path) -> None:
-    """Forget what an earlier run on the same job file noted."""
+    """Forget what an earlier run on the same job file noted and left."""
     steps_file(job_file).unlink(missing_ok=True)
+    forget(job_file)
 
 
 def note_step(job_file: Path, record: StepRecord) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from funai.runner.build_settings import BuildSettings
 from funai.runner.model import clean_text, error_text
 
 if TYPE_CHECKING:
@@ -66,6 +67,18 @@ class StepContext:
     pause: Callable[[float], object]
     #: Environment variable name -> the secret in the file that it names; empty where there is none.
     read_secret: Callable[[str], str]
+    #: Writes a line to the job's log.
+    say: Callable[[str], object] = str
+
+    @property
+    def folder(self) -> Path:
+        """Where the steps keep what they need of each other."""
+        return self.job_file.parent
+
+    @property
+    def build(self) -> BuildSettings:
+        """How this runner fetches, builds and pushes."""
+        return BuildSettings.from_json(self.record.get("build"))
 
     @property
     def is_supervised(self) -> bool:
@@ -90,6 +103,8 @@ class StepResult:
     #: One line about the answer that was got, for the journal.
     answer: str = ""
     calls: int = 0
+    #: Why there was nothing to do; empty for a step that did something.
+    skipped: str = ""
 
 
 def shorten(value: object, limit: int = 300) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from funai.runner.heartbeat import Backoff
+from funai.runner.steps.built import with_built_image
 from funai.runner.steps.job import DeployJob
 from funai.runner.steps.standing import Standing
 from funai.runner.steps.step import StepError, StepResult
@@ -25,16 +26,16 @@ MAX_RETRY_SECONDS = 1.0
 
 
 def run(context: StepContext, deadline: Deadline) -> StepResult:
-    """Ask until the app answers with a status below 500, or the deadline is reached."""
-    job = DeployJob.parse(context.record)
+    """Ask the health path until it answers below 500, or the deadline is reached."""
+    job = with_built_image(context, DeployJob.parse(context.record))
     Standing.of(context, job).tell(PHASE)
     backoff = Backoff(FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS)
     with requests.Session() as session:
         session.trust_env = False
         while True:
-            status, seen = _ask(session, job.deploy_url, min(ANSWER_SECONDS, deadline.remaining))
+            status, seen = _ask(session, job.health_url, min(ANSWER_SECONDS, deadline.remaining))
             if 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                return StepResult({"verifiedUrl": job.deploy_url, "verifiedStatus": status})
+                return StepResult({"verifiedUrl": job.health_url, "verifiedStatus": status})
             pause = backoff.pause()
             if not deadline.allows(pause):
                 raise explain(job, status, seen, deadline.seconds)
@@ -45,7 +46,7 @@ def explain(job: DeployJob, status: int, seen: str, seconds: float) -> StepError
     """Say what was asked and what came back."""
     said = f"answered {status}" if status else "did not answer"
     sentence = (
-        f"{job.image} runs as {job.app_id}, but {job.deploy_url} {said} for {seconds:.0f} s when asked"
+        f"{job.image} runs as {job.app_id}, but {job.health_url} {said} for {seconds:.0f} s when asked"
         " through the node's gateway. Look at the app's log and the gateway on the node."
     )
     return StepError("VERIFY_FAILED", sentence, seen)

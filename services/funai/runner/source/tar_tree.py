@@ -1,0 +1,96 @@
+"""A tree inside an uncompressed tar: git's, or a user's."""
+
+from __future__ import annotations
+
+import tarfile
+from typing import IO, TYPE_CHECKING
+
+from funai.contract.ids import shown
+from funai.runner.source.bounded import open_bounded
+from funai.runner.source.names import inner_name, unsafe
+from funai.runner.source.tree import MAX_ENTRIES, Entry, Kind
+from funai.runner.steps.step import StepError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+#: Contents are read in small pieces. Only headers of a member's header (pax, long names) are read
+#: as a whole, and those have no reason to be large.
+MAX_READ_BYTES = 1024 * 1024
+
+
+class TarTree:
+    """The members of a tar. A hard link is a file of its own with the same content."""
+
+    def __init__(self, path: Path, name_of: Callable[[str], str] = inner_name) -> None:
+        """Read the headers.
+
+        :param name_of: makes the entry's path of a member's name; empty to leave it out
+        :raises StepError: ``ARCHIVE_INVALID``, ``ARCHIVE_UNSAFE`` or ``ARCHIVE_TOO_LARGE``
+        """
+        self._name_of = name_of
+        self._members: dict[str, tarfile.TarInfo] = {}
+        self._entries: dict[str, Entry] = {}
+        try:
+            file = open_bounded(path, MAX_READ_BYTES, tarfile.ReadError)
+            self._tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - kept open
+            for member in self._tar:
+                self._add(member)
+        except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as exc:
+            raise broken(exc) from exc
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """See ``Tree``."""
+        return self._entries
+
+    def open(self, entry: Entry) -> IO[bytes]:
+        """See ``Tree``."""
+        content = self._tar.extractfile(self._members[entry.path])
+        assert content is not None  # noqa: S101 - only regular members are kept
+        return content
+
+    def _add(self, member: tarfile.TarInfo) -> None:
+        name = self._name_of(member.name)
+        if not name:
+            return
+        if len(self._entries) >= MAX_ENTRIES:
+            sentence = (
+                f"The archive has more than {MAX_ENTRIES} entries. Leave out what is not needed."
+            )
+            raise StepError(reason="ARCHIVE_TOO_LARGE", sentence=sentence)
+        known = self._entries.get(name)
+        if known is not None and not (known.kind is Kind.FOLDER and member.isdir()):
+            raise unsafe(name, "is there twice")
+        self._entries[name] = self._entry(name, member)
+
+    def _entry(self, name: str, member: tarfile.TarInfo) -> Entry:
+        executable, mtime = bool(member.mode & 0o100), max(0, int(member.mtime))
+        if member.isdir():
+            return Entry(name, Kind.FOLDER, mtime=mtime)
+        if member.issym():
+            return Entry(name, Kind.LINK, target=member.linkname, mtime=mtime)
+        source = member
+        if member.islnk():
+            known = self._members.get(self._name_of(member.linkname))
+            if known is None:
+                raise unsafe(
+                    name, f"is a hard link to {shown(member.linkname)}, which is not there"
+                )
+            source = known
+        if not source.isreg() or source.issparse():
+            raise unsafe(name, "is a device, a pipe or a sparse file")
+        self._members[name] = source
+        return Entry(name, Kind.FILE, source.size, executable, mtime=mtime)
+
+
+def broken(exc: Exception) -> StepError:
+    """Return the error for an archive that cannot be read."""
+    sentence = (
+        "The archive cannot be read as zip or tar.gz; it may be cut off. Export it again, then"
+        " deploy again with its new address and sha256."
+    )
+    return StepError(
+        reason="ARCHIVE_INVALID", sentence=sentence, evidence=f"{type(exc).__name__}: {exc}"
+    )
