@@ -53,6 +53,8 @@ OWN_TABLES = [
     "fun_ai_deploy_app",
     "fun_ai_deploy_job_event",
     "fun_ai_deploy_revision",
+    "fun_ai_deploy_job_log",
+    "fun_ai_deploy_job_log_chunk",
     "fun_ai_deploy_runner",
     "fun_ai_deploy_route_version",
     "fun_ai_deploy_alembic_version",
