@@ -6,7 +6,13 @@ import os
 
 import pytest
 
-from tests.bench import deploy_latency, redeploy_under_load, resident_memory, runner_execution
+from tests.bench import (
+    deploy_latency,
+    redeploy_under_load,
+    resident_memory,
+    rollback,
+    runner_execution,
+)
 
 QUICK = os.environ.get("FUNAI_BENCH_QUICK") == "1"
 
@@ -19,6 +25,7 @@ QUICK = os.environ.get("FUNAI_BENCH_QUICK") == "1"
         pytest.param(resident_memory, 5, 1, id="resident memory"),
         pytest.param(deploy_latency, 30, 5, id="deploy latency"),
         pytest.param(redeploy_under_load, 20, 3, id="redeploy under load"),
+        pytest.param(rollback, 20, 4, id="rollback"),
     ],
 )
 def test_targets_are_met(bench: object, rounds: int, quick_rounds: int) -> None:

@@ -140,6 +140,17 @@ class Database:
         return connection
 
     @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection that sees one state of the file; it waits for no writer."""
+        connection = self._connect()
+        try:
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+
+    @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection that holds the write lock; commit at the end, else roll back."""
         connection = self._connect()

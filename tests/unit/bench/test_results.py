@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench import deploy_latency, redeploy_under_load, results, tables
+from tests.bench import deploy_latency, redeploy_under_load, results, rollback, tables
 
 VALUES = [float(number) for number in range(1, 21)]
 
@@ -50,6 +50,15 @@ def test_one_failed_request_misses_the_target() -> None:
     report = redeploy_under_load.report(ours, steady, 20)
 
     assert [row["met"] for row in report["targets"]] == [False, True]
+
+
+def test_rollback_is_measured_against_one_without_a_warm_container() -> None:
+    load = {**dict.fromkeys(redeploy_under_load.FAILURES, 0.0), "requests": 4000.0}
+
+    report = rollback.report([0.5, 0.5, 2.5], [2.0, 2.0, 2.0], load)
+
+    assert report["ratio"] == 0.25
+    assert [row["met"] for row in report["targets"]] == [True, False, True, True]
 
 
 def test_figures_of_wrk_are_read_from_its_line() -> None:

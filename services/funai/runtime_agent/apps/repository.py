@@ -37,12 +37,12 @@ class AppRepository:
 
     def get(self, app_id: str) -> App:
         """Return the app; one that was never here is NEW."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return rows.read_app(connection, app_id)
 
     def all(self) -> list[App]:
         """Return every app, also the deleted ones."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return [rows.app_of(row) for row in connection.execute("SELECT * FROM app")]
 
     def save(self, app: App) -> None:
@@ -143,12 +143,12 @@ class AppRepository:
 
     def warm(self, app_id: str) -> Warm | None:
         """Return the app's warm container."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return rows.read_warm(connection, app_id)
 
     def all_warm(self) -> list[Warm]:
         """Return every warm container."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return [Warm(**row) for row in connection.execute("SELECT * FROM warm")]
 
     def shorten_warm(self, until: float) -> None:
@@ -182,7 +182,7 @@ class AppRepository:
 
         Meanwhile one may stay warm, serve again, or be drained by a later deploy as well.
         """
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             later = [
                 entry
                 for entry in rows.operations(connection, (*BEFORE_SWITCH, Phase.SWITCHED))
@@ -200,7 +200,7 @@ class AppRepository:
 
     def wanted(self) -> dict[str, str]:
         """Return every container that must stay, by name, and why."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             wanted: dict[str, str] = {}
             for operation in rows.operations(connection, (*BEFORE_SWITCH, *AFTER_SWITCH)):
                 wanted[operation.container_name] = f"a deploy of app {operation.app_id} needs it"
@@ -218,7 +218,7 @@ class AppRepository:
 
     def open_operations(self, phases: Iterable[Phase]) -> list[Operation]:
         """Return the journal's entries in the phases, oldest first."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             return rows.operations(connection, phases)
 
     def prune_journal(self, keep: int = 1000) -> None:
@@ -232,13 +232,13 @@ class AppRepository:
 
     def images(self) -> list[KeptImage]:
         """Return the history of every app's images, newest first."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             found = connection.execute("SELECT * FROM image ORDER BY deployed_at DESC, rowid DESC")
             return [rows.image_of(row) for row in found]
 
     def images_in_use(self) -> dict[str, str]:
         """Return the ids of the images that containers of the record need, and why."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             used = {
                 operation.image_id: f"a deploy of app {operation.app_id} needs it"
                 for operation in rows.operations(connection, (*BEFORE_SWITCH, Phase.SWITCHED))
