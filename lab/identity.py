@@ -9,6 +9,8 @@ from lab.certificates import ensure_authority
 from lab.process import run
 
 SSH_KEY = layout.STATE / "ssh" / "id_ed25519"
+#: With it runners fetch from the lab's git; it opens nothing else.
+GIT_KEY = layout.STATE / "ssh" / "git_ed25519"
 KNOWN_HOSTS = layout.STATE / "ssh" / "known_hosts"
 SECRET_NAMES = (
     "admin_token",
@@ -31,9 +33,10 @@ def ensure() -> None:
     layout.private_directory(layout.STATE)
     layout.private_directory(layout.LOGS)
     layout.private_directory(SSH_KEY.parent)
-    if not SSH_KEY.exists():
-        argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "funai-lab"]
-        run([*argv, "-f", str(SSH_KEY)])
+    for key, comment in ((SSH_KEY, "funai-lab"), (GIT_KEY, "funai-lab-runner")):
+        if not key.exists():
+            argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment]
+            run([*argv, "-f", str(key)])
     for name in SECRET_NAMES:
         path = layout.SECRETS / name
         if not path.exists():

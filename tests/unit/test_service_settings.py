@@ -10,17 +10,18 @@ import pytest
 SERVICES = [
     pytest.param("deploy", "deploy", "DEPLOY", id="deploy"),
     pytest.param("runner", "runner", "RUNNER", id="runner"),
+    pytest.param("runner", "builder", "BUILDER", id="builder"),
     pytest.param("runtime", "runtime_agent", "AGENT", id="runtime-agent"),
     pytest.param("api", "gateway_sync", "GATEWAY", id="gateway-sync"),
 ]
 
 
-def written(role: str) -> set[str]:
+def written(role: str, prefix: str) -> set[str]:
     templates = Path("roles", role, "templates").glob("*.env.j2")
     return {
         name
         for path in templates
-        for name in re.findall(r"^([A-Z_]+)=", path.read_text(), re.MULTILINE)
+        for name in re.findall(rf"^({prefix}_[A-Z_]+)=", path.read_text(), re.MULTILINE)
     }
 
 
@@ -31,7 +32,7 @@ def read(service: str, prefix: str) -> set[str]:
 
 @pytest.mark.parametrize(("role", "service", "prefix"), SERVICES)
 def test_role_writes_what_the_service_reads(role: str, service: str, prefix: str) -> None:
-    assert written(role) == read(service, prefix)
+    assert written(role, prefix) == read(service, prefix)
 
 
 @pytest.mark.parametrize(("role", "service", "prefix"), SERVICES)

@@ -63,6 +63,8 @@ def _serve(settings: Settings) -> None:
     # Ending is cleaning up: the build's processes, containers and files go first.
     signal.signal(signal.SIGTERM, end)
     processes.adopt_orphans()
+    # Whoever asked for the image reads it as another user; everything else lies in closed folders.
+    os.umask(0o022)
     with socket.socket(fileno=os.dup(sys.stdin.fileno())) as client:
         # Nothing that is started may inherit the connection: its end is the client's sign.
         os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from funai.builder.model import BuildRequest
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_FUSE_OVERLAYFS: Final = "/usr/bin/fuse-overlayfs"
+_FUSE_OPTION: Final = "overlay.mount_program=/usr/bin/fuse-overlayfs"
 _COMMAND_SECONDS: Final = 120
-#: A build's processes are the first that the kernel kills where memory runs out, this one the last.
-_FIRST_TO_KILL: Final = ("choom", "-n", "500", "--")
+#: A build's processes are the first that the kernel kills where memory runs out, and the last that it
+#: runs: however many they are, the one that watches them has its turn.
+_BEHIND: Final = ("nice", "-n", "19", "choom", "-n", "500", "--")
 #: Says in a container's record which build it belongs to. Builds without containers of their own
 #: kind (``--isolation chroot``) use it for nothing else.
 _MARK: Final = "/funai-build-"
 _PASSED_ON: Final = ("LANG", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE")
+_SHELL = re.compile(rb"^[ \t]*SHELL[ \t]", re.IGNORECASE | re.MULTILINE)
 _JOINED_LINE = re.compile(rb"[\\`][ \t]*\r?\n")
 
 
@@ -35,6 +37,7 @@ class Buildah:
 
     def __init__(self, settings: Settings, driver: str) -> None:
         self._settings = settings
+        self._driver = driver
         self._flags = storage_flags(settings.storage_dir, settings.run_dir, driver)
 
     def environment(self, folder: Path) -> dict[str, str]:
@@ -53,10 +56,11 @@ class Buildah:
         Base images are looked up in the registry each time: an id or a name of something that lies
         in this storage, which builds of all users share, is no way to it.
         """
-        argv = [*_FIRST_TO_KILL, *self._argv("bud"), "--isolation", "chroot", "--pull-always"]
+        argv = [*_BEHIND, *self._argv("bud"), "--isolation", "chroot", "--pull-always"]
         # With this capability a step could leave its root folder.
-        argv += ["--cap-drop", "CAP_SYS_CHROOT", "--format", "docker", "--cgroup-parent"]
-        argv += [mark(folder.name), "--signature-policy", str(folder / "policy.json")]
+        argv += ["--cap-drop", "CAP_SYS_CHROOT", "--cgroup-parent", mark(folder.name)]
+        argv += ["--format", image_format((folder / "Dockerfile").read_bytes())]
+        argv += ["--signature-policy", str(folder / "policy.json")]
         argv += ["--layers"] if cached else ["--layers=false"]
         argv += ["--no-cache"] if request.no_cache or not cached else []
         argv += ["--iidfile", str(folder / "iid"), "--file", str(folder / "Dockerfile")]
@@ -67,9 +71,18 @@ class Buildah:
         return [*argv, str(folder / "context")]
 
     def export_argv(self, image_id: str, spool: Path) -> list[str]:
-        """Return the command that writes an image in OCI layout."""
-        argv = [*_FIRST_TO_KILL, *self._argv("push"), "--quiet", "-D", image_id]
-        return [*argv, f"oci:{spool}:image"]
+        """Return the command that writes an image in OCI layout.
+
+        Its layers stay as they lie here, without compression: who pushes them knows from earlier
+        pushes which the registry has. buildah's own push would compress them all each time.
+        """
+        settings = self._settings
+        store = f"{self._driver}@{settings.storage_dir}+{settings.run_dir}"
+        if self._driver == "fuse-overlayfs":
+            store = store.replace(self._driver, "overlay", 1) + f":{_FUSE_OPTION}"
+        argv = [*_BEHIND, *self._argv("unshare"), "skopeo", "--insecure-policy", "copy"]
+        argv += ["--quiet", "--dest-oci-accept-uncompressed-layers"]
+        return [*argv, f"containers-storage:[{store}]@{image_id}", f"oci:{spool}:image"]
 
     def usage_argv(self, paths: list[Path]) -> list[str]:
         """Return the command that prints the bytes below ``paths``, whoever owns them there."""
@@ -146,8 +159,7 @@ def storage_flags(storage: Path, run_dir: Path, driver: str) -> list[str]:
     """Return the flags that name a storage."""
     flags = ["--root", str(storage), "--runroot", str(run_dir)]
     if driver == "fuse-overlayfs":
-        option = f"overlay.mount_program={_FUSE_OVERLAYFS}"
-        return [*flags, "--storage-driver", "overlay", "--storage-opt", option]
+        return [*flags, "--storage-driver", "overlay", "--storage-opt", _FUSE_OPTION]
     return [*flags, "--storage-driver", driver]
 
 
@@ -158,6 +170,15 @@ def mounts_anything(dockerfile: bytes) -> bool:
     mounted files differ.
     """
     return b"--mount" in _JOINED_LINE.sub(b"", dockerfile)
+
+
+def image_format(dockerfile: bytes) -> str:
+    """Return the format to build in.
+
+    Only docker's knows ``SHELL``, but buildah 1.28 finds no cached layer in it above a base image
+    in OCI's.
+    """
+    return "docker" if _SHELL.search(dockerfile) else "oci"
 
 
 def registries_conf(mirror_prefix: str) -> str:
