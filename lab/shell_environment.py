@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from lab import demo, health, identity, layout, provision
-from lab.certificates import CA_CERTIFICATE
+from lab.certificates import CA_CERTIFICATE, controller_bundle
 from lab.process import LabError
 
 _DATABASE = "db_funaistudio"
@@ -54,6 +54,7 @@ def _git_variables(registry: str) -> dict[str, str]:
     url = f"https://{registry}/git"
     # Only for the forge: what the shell does elsewhere stays as it is.
     settings = {
+        "http.sslCAInfo": str(controller_bundle()),
         f"http.https://{registry}/.sslCAInfo": str(CA_CERTIFICATE),
         f"http.https://{registry}/.proxy": "",
         f"credential.https://{registry}.helper": _CREDENTIAL_HELPER,
@@ -61,6 +62,7 @@ def _git_variables(registry: str) -> dict[str, str]:
     variables = {
         "FUNAI_GIT_URL": url,
         "FUNAI_GIT_SSH_URL": f"ssh://git@{registry}/srv/git",
+        "FUNAI_GIT_SSH_COMMAND": shlex.join(_git_ssh_argv()),
         "FUNAI_GIT_PUSH_USER": "push",
         "FUNAI_GIT_PUSH_PASSWORD": identity.secret("registry_push_password"),
         "FUNAI_SAMPLE_REPO": f"{url}/sample-python.git",
@@ -74,9 +76,16 @@ def _git_variables(registry: str) -> dict[str, str]:
     return variables
 
 
+def _git_ssh_argv() -> list[str]:
+    argv = ["ssh", "-i", str(identity.GIT_KEY), "-o", "IdentitiesOnly=yes"]
+    return [*argv, "-o", f"UserKnownHostsFile={identity.KNOWN_HOSTS}"]
+
+
 def exports() -> str:
     """Return the variables as commands for ``eval``."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables().items()]
+    # It would hide http.sslCAInfo, for every host.
+    lines.append("unset GIT_SSL_CAINFO")
     # A proxy of the shell must not get the lab's requests.
     lines.append(f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{layout.SUBNET}"')
     lines.append('export no_proxy="$NO_PROXY"')
