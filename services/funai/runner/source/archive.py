@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import zlib
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
-from funai.runner.source.tar_tree import TarTree, broken
+from funai.runner.source.tar_tree import broken, open_tar
 from funai.runner.source.tree import Entry, Kind, Tree
-from funai.runner.source.zip_tree import ZipTree
+from funai.runner.source.zip_tree import open_zip
 from funai.runner.steps.step import StepError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 _GZIP = b"\x1f\x8b"
@@ -23,8 +25,9 @@ _PIECE_BYTES = 1024 * 1024
 _TAR_HEADERS_BYTES = 128 * 1024 * 1024
 
 
-def open_archive(path: Path, max_bytes: int) -> Tree:
-    """Return the archive's tree, without the one folder that may hold all of it.
+@contextlib.contextmanager
+def open_archive(path: Path, max_bytes: int) -> Iterator[Tree]:
+    """Open the archive's tree, without the one folder that may hold all of it.
 
     :param max_bytes: how much it may hold, however small it is packed
     :raises StepError: ``ARCHIVE_INVALID``, ``ARCHIVE_UNSAFE`` or ``ARCHIVE_TOO_LARGE``
@@ -35,18 +38,19 @@ def open_archive(path: Path, max_bytes: int) -> Tree:
         plain = path.with_name(f"{path.name}.tar")
         _decompress(path, plain, max_bytes)
         path.unlink()
-        tree: Tree = TarTree(plain)
+        opened: AbstractContextManager[Tree] = open_tar(plain)
     elif magic in _ZIP:
-        tree = ZipTree(path)
+        opened = open_zip(path)
     else:
         sentence = (
             "The archive is neither zip nor tar.gz. Export it as one of them, then deploy again."
         )
         raise StepError(reason="ARCHIVE_INVALID", sentence=sentence)
-    if sum(entry.size for entry in tree.entries.values()) > max_bytes:
-        raise _too_large(max_bytes)
-    top = _only_folder(tree.entries)
-    return _Below(tree, top) if top else tree
+    with opened as tree:
+        if sum(entry.size for entry in tree.entries.values()) > max_bytes:
+            raise _too_large(max_bytes)
+        top = _only_folder(tree.entries)
+        yield _Below(tree, top) if top else tree
 
 
 class _Below:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import IO, TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -18,12 +19,20 @@ class _Bounded:
         self.seekable, self.close = file.seekable, file.close
 
     def read(self, size: int = -1) -> bytes:
-        if size < 0 or size > self._largest:
+        content = b"" if size > self._largest else self._file.read(self._at_most(size))
+        if max(size, len(content)) > self._largest:
             msg = "one of its headers is too large"
             raise self._refuse(msg)
-        return self._file.read(size)
+        return content
+
+    def _at_most(self, size: int) -> int:
+        return self._largest + 1 if size < 0 else size
 
 
-def open_bounded(path: Path, largest: int, refuse: Callable[[str], Exception]) -> IO[bytes]:
+@contextlib.contextmanager
+def open_bounded(
+    path: Path, largest: int, refuse: Callable[[str], Exception]
+) -> Iterator[IO[bytes]]:
     """Open a file whose ``read`` raises what ``refuse`` returns beyond ``largest`` bytes at once."""
-    return cast("IO[bytes]", _Bounded(path.open("rb"), largest, refuse))
+    with path.open("rb") as file:
+        yield cast("IO[bytes]", _Bounded(file, largest, refuse))

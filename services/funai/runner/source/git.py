@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -12,12 +13,12 @@ from funai.runner.command import TOO_MUCH, CommandMissingError, Finished, Limits
 from funai.runner.source import git_errors
 from funai.runner.source.git_environment import git_argv, git_environment
 from funai.runner.source.hosts import look_up, place_of
-from funai.runner.source.tar_tree import TarTree
+from funai.runner.source.tar_tree import open_tar
 from funai.runner.source.tree import MAX_ENTRIES, Entry, Kind, select
 from funai.runner.steps.step import StepError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from funai.contract.source import SourceSpec
     from funai.runner.build_settings import BuildSettings
@@ -56,8 +57,9 @@ class GitSource:
         self._env: dict[str, str] = {}
         self._descriptors: tuple[int, ...] = ()
 
-    def fetch(self) -> tuple[str, Tree]:
-        """Return the commit's full SHA, and the part of its tree that is built from.
+    @contextlib.contextmanager
+    def fetched(self) -> Iterator[tuple[str, Tree]]:
+        """Fetch; give the commit's full SHA, and the part of its tree that is built from.
 
         :raises StepError: saying why there is none
         """
@@ -68,9 +70,10 @@ class GitSource:
             sha = self._resolve()
             self._say(f"Commit {sha}")
             self._require_usable(sha)
-            tree = self._read(sha)
+            path = self._read(sha)
         shutil.rmtree(self._repository)
-        return sha, tree
+        with open_tar(path, _name_in_tree) as tree:
+            yield sha, tree
 
     def _resolve(self) -> str:
         """Fetch what was asked for and return its SHA; where that needs it, fetch all there is."""
@@ -114,15 +117,15 @@ class GitSource:
         spec, largest = self._spec, self._settings.context_max_bytes
         select(listed, spec.build_context, spec.dockerfile_path, largest)
 
-    def _read(self, sha: str) -> Tree:
-        """Have git write the files that are built from into a tar, and open that."""
+    def _read(self, sha: str) -> Path:
+        """Have git write the files that are built from into a tar."""
         (self._repository / "info").mkdir(exist_ok=True)
         (self._repository / "info" / "attributes").write_text(_ATTRIBUTES)
         path = self._folder / "tree.tar"
         context, dockerfile = self._spec.build_context, self._spec.dockerfile_path
         wanted = () if context == "." else (context, dockerfile)
         self._git("--literal-pathspecs", "archive", "--format=tar", sha, "--", *wanted, stdout=path)
-        return TarTree(path, _name_in_tree)
+        return path
 
     def _git(self, *arguments: str, stdout: Path | bool = False) -> Finished:
         finished = self._run(*arguments, stdout=stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tarfile
 from typing import IO, TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from funai.runner.source.tree import MAX_ENTRIES, Entry, Kind
 from funai.runner.steps.step import StepError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 #: Contents are read in small pieces. Only headers of a member's header (pax, long names) are read
@@ -20,21 +21,26 @@ if TYPE_CHECKING:
 MAX_READ_BYTES = 1024 * 1024
 
 
+@contextlib.contextmanager
+def open_tar(path: Path, name_of: Callable[[str], str] = inner_name) -> Iterator[TarTree]:
+    """Open a tar as a tree.
+
+    :param name_of: makes the entry's path of a member's name; empty to leave it out
+    :raises StepError: ``ARCHIVE_INVALID``, ``ARCHIVE_UNSAFE`` or ``ARCHIVE_TOO_LARGE``
+    """
+    with open_bounded(path, MAX_READ_BYTES, tarfile.ReadError) as file:
+        yield TarTree(file, name_of)
+
+
 class TarTree:
     """The members of a tar. A hard link is a file of its own with the same content."""
 
-    def __init__(self, path: Path, name_of: Callable[[str], str] = inner_name) -> None:
-        """Read the headers.
-
-        :param name_of: makes the entry's path of a member's name; empty to leave it out
-        :raises StepError: ``ARCHIVE_INVALID``, ``ARCHIVE_UNSAFE`` or ``ARCHIVE_TOO_LARGE``
-        """
+    def __init__(self, file: IO[bytes], name_of: Callable[[str], str]) -> None:
         self._name_of = name_of
         self._members: dict[str, tarfile.TarInfo] = {}
         self._entries: dict[str, Entry] = {}
         try:
-            file = open_bounded(path, MAX_READ_BYTES, tarfile.ReadError)
-            self._tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - kept open
+            self._tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - the file is the caller's
             for member in self._tar:
                 self._add(member)
         except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError) as exc:

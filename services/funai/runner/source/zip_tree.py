@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import contextlib
 import stat
 import zipfile
 from typing import IO, TYPE_CHECKING
@@ -14,7 +15,7 @@ from funai.runner.source.tree import MAX_ENTRIES, Entry, Kind
 from funai.runner.steps.step import StepError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 #: The list at a zip's end is read as a whole; this is enough for the entries that are taken.
@@ -27,18 +28,24 @@ _UNIX = 3
 _KINDS = {0: Kind.FILE, stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER, stat.S_IFLNK: Kind.LINK}
 
 
+@contextlib.contextmanager
+def open_zip(path: Path) -> Iterator[ZipTree]:
+    """Open a zip as a tree.
+
+    :raises StepError: ``ARCHIVE_INVALID``, ``ARCHIVE_UNSAFE`` or ``ARCHIVE_TOO_LARGE``
+    """
+    with open_bounded(path, MAX_READ_BYTES, zipfile.BadZipFile) as file:
+        yield ZipTree(file)
+
+
 class ZipTree:
     """The members of a zip. Sizes are those of its list; a content that is longer is cut there."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the list of members.
-
-        :raises StepError: ``ARCHIVE_INVALID``, ``ARCHIVE_UNSAFE`` or ``ARCHIVE_TOO_LARGE``
-        """
+    def __init__(self, file: IO[bytes]) -> None:
         self._members: dict[str, zipfile.ZipInfo] = {}
         self._entries: dict[str, Entry] = {}
         try:
-            self._zip = zipfile.ZipFile(open_bounded(path, MAX_READ_BYTES, zipfile.BadZipFile))
+            self._zip = zipfile.ZipFile(file)
             if len(self._zip.infolist()) > MAX_ENTRIES:
                 sentence = f"The archive has more than {MAX_ENTRIES} entries. Leave some out."
                 raise StepError(reason="ARCHIVE_TOO_LARGE", sentence=sentence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from funai.contract.source import SourceKind
@@ -17,6 +18,8 @@ from funai.runner.steps.standing import Standing
 from funai.runner.steps.step import StepContext, StepResult
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from funai.contract.source import SourceSpec
     from funai.runner.source.tree import Tree
     from funai.runner.steps.step import Deadline
@@ -33,8 +36,11 @@ def run(context: StepContext, deadline: Deadline) -> StepResult:
         return StepResult(skipped="the job brings its image")
     Standing.of(context, job).tell(PHASE)
     spec = job.source
-    with disk_errors(), fresh_folder(scratch_folder(context)):
-        commit, tree = _fetch(context, spec, deadline)
+    with (
+        disk_errors(),
+        fresh_folder(scratch_folder(context)),
+        _fetched(context, spec, deadline) as (commit, tree),
+    ):
         largest = context.build.context_max_bytes
         selection = select(tree.entries, spec.build_context, spec.dockerfile_path, largest)
         write_context(tree, selection, context_file(context))
@@ -44,14 +50,20 @@ def run(context: StepContext, deadline: Deadline) -> StepResult:
     return StepResult(_result(spec, commit))
 
 
-def _fetch(context: StepContext, spec: SourceSpec, deadline: Deadline) -> tuple[str, Tree]:
+@contextlib.contextmanager
+def _fetched(
+    context: StepContext, spec: SourceSpec, deadline: Deadline
+) -> Iterator[tuple[str, Tree]]:
     folder, settings = scratch_folder(context), context.build
     if spec.kind is SourceKind.GIT:
-        return GitSource(spec, settings, folder, deadline, context.say).fetch()
+        with GitSource(spec, settings, folder, deadline, context.say).fetched() as fetched:
+            yield fetched
+        return
     path = folder / "archive"
     download = Download(settings, deadline)
     download.to_file(spec.archive_url or "", spec.sha256 or "", path, context.say)
-    return "", open_archive(path, settings.context_max_bytes)
+    with open_archive(path, settings.context_max_bytes) as tree:
+        yield "", tree
 
 
 def _result(spec: SourceSpec, commit: str) -> dict[str, Any]:
