@@ -1,4 +1,4 @@
-"""Command line of Deploy: ``funai-deploy serve | migrate [--check] | openapi``."""
+"""Command line of Deploy: ``funai-deploy serve | migrate [--check] | prune | openapi``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import json
 import os
 import sys
 
-from funai.deploy.config import ConfigError, DatabaseSettings, RunnerAccess, Secrets, Settings
+from funai.deploy.config import (
+    ConfigError,
+    DatabaseSettings,
+    RetentionSettings,
+    RunnerAccess,
+    Secrets,
+    Settings,
+)
 
 #: Wrong settings: systemd does not start the service again before they change.
 EXIT_SETTINGS = 2
@@ -24,6 +31,9 @@ def main(argv: list[str] | None = None) -> int:
     migrating.add_argument(
         "--check", action="store_true", help="say which it would be and write nothing"
     )
+    pruning = commands.add_parser("prune", help="remove built images that no kept revision needs")
+    pruning.add_argument("--dry-run", action="store_true", help="only say what would go, and why")
+    pruning.add_argument("--json", action="store_true", help="one JSON object a line")
     commands.add_parser("openapi", help="print the OpenAPI document")
     options = parser.parse_args(argv)
     try:
@@ -31,6 +41,8 @@ def main(argv: list[str] | None = None) -> int:
             return _serve()
         if options.command == "migrate":
             return _migrate(check=options.check)
+        if options.command == "prune":
+            return _prune(dry_run=options.dry_run, as_json=options.json)
     except ConfigError as exc:
         sys.stderr.write(f"funai-deploy: {exc}\n")
         return EXIT_SETTINGS
@@ -63,6 +75,14 @@ def _migrate(*, check: bool) -> int:
         return 1
     sys.stdout.write("changed\n" if changed else "unchanged\n")
     return 0
+
+
+def _prune(*, dry_run: bool, as_json: bool) -> int:
+    database = DatabaseSettings.from_env(os.environ)
+    settings = RetentionSettings.from_env(os.environ)
+    from funai.deploy.retention.command import run  # noqa: PLC0415 - only here
+
+    return run(database, settings, dry_run=dry_run, as_json=as_json)
 
 
 def _openapi() -> int:

@@ -40,6 +40,8 @@ from funai.deploy.parts import Parts
 from funai.deploy.placements import routes as placement_routes
 from funai.deploy.placements.service import PlacementService
 from funai.deploy.reaper import Reaper
+from funai.deploy.registries.model import read_accounts
+from funai.deploy.retention.service import RetentionService
 from funai.deploy.revisions import routes as revision_routes
 from funai.deploy.revisions.service import RevisionService
 from funai.deploy.routes_table import routes as route_table_routes
@@ -91,7 +93,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
         metrics=Metrics(),
         work_available=Bell(limits.waiting_claims, "claims"),
         routes_changed=Bell(limits.waiting_gateways, "readers of the routes"),
-        log_added=Bell(settings.logs.followers, "followers of logs"),
+        log_added=Bell(settings.logs.followers, "followers of logs", each=True),
     )
     app = OpenAPI(
         "funai.deploy",
@@ -103,7 +105,11 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
     app.request_class = JsonRequest
     app.json.sort_keys = False  # type: ignore[attr-defined]
     agent = AgentClient(settings.secrets.runtime)
-    apps = AppService(parts, agent)
+    kept = settings.retention
+    retention = RetentionService(
+        parts.database, read_accounts(kept.registries_file), kept.kept_revisions
+    )
+    apps = AppService(parts, agent, retention)
     _register_routes(app, parts, apps)
     app.register_api(app_logs.create_blueprint(app_logs.AppLogService(parts, agent)))
     _register_guards(app, parts)

@@ -13,7 +13,10 @@ from funai.deploy.errors import BodyTooLargeError, InvalidRequestError
 MAX_BODY = 256 * 1024
 #: Reports carry error texts of any size; what is kept of them is bounded elsewhere.
 MAX_REPORT = 16 * 1024 * 1024
-_REPORTING = ("/report", "/transition", "/heartbeat", "/logs")
+_REPORTING = ("/report", "/transition", "/heartbeat")
+#: A runner sends up to half a million characters of log at once, each up to six bytes of JSON.
+MAX_LOGS = 4 * 1024 * 1024
+_LOGS = "/logs"
 
 
 class JsonRequest(Request):
@@ -23,7 +26,11 @@ class JsonRequest(Request):
 
     def bound(self) -> None:
         """Set how many bytes of body this path reads."""
-        self.max_content_length = MAX_REPORT if self.path.endswith(_REPORTING) else MAX_BODY
+        self.max_content_length = MAX_BODY
+        if self.path.endswith(_REPORTING):
+            self.max_content_length = MAX_REPORT
+        elif self.path.endswith(_LOGS):
+            self.max_content_length = MAX_LOGS
 
     def get_json(self, *_args: object, **_kwargs: object) -> Any:  # noqa: ANN401 - Flask's type
         """Return the body.

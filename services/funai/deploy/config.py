@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urlsplit
 
@@ -164,6 +165,28 @@ class LogSettings:
 
 
 @dataclass(frozen=True)
+class RetentionSettings:
+    """What stays of built images, and where they may be removed."""
+
+    #: Revisions of an app that stay deployable, the running one included.
+    kept_revisions: int = 3
+    #: Accounts that may delete, by registry; None: nothing is removed from registries.
+    registries_file: Path | None = None
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> RetentionSettings:
+        """Read ``DEPLOY_KEPT_REVISIONS`` and ``DEPLOY_REGISTRIES_FILE``.
+
+        :raises ConfigError: naming the variable
+        """
+        path = env.get("DEPLOY_REGISTRIES_FILE", "").strip()
+        return cls(
+            kept_revisions=_number(env, "DEPLOY_KEPT_REVISIONS", cls.kept_revisions, 1, 100),
+            registries_file=Path(path) if path else None,
+        )
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything Deploy can be told from outside.
 
@@ -176,6 +199,7 @@ class Settings:
     runners: RunnerAccess = field(default_factory=RunnerAccess)
     limits: Limits = field(default_factory=Limits)
     logs: LogSettings = field(default_factory=LogSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     #: Base URL of the public edge, for the field ``publicUrl``; empty leaves the field null.
     public_base_url: str = ""
 
@@ -192,6 +216,7 @@ class Settings:
             runners=RunnerAccess.from_env(env),
             limits=Limits.from_env(env),
             logs=LogSettings.from_env(env),
+            retention=RetentionSettings.from_env(env),
             public_base_url=_base_url(env, "DEPLOY_PUBLIC_BASE_URL"),
         )
 

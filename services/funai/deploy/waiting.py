@@ -25,13 +25,20 @@ class Bell:
 
     :param places: how many may wait at the same time
     :param what: names those that wait, for the refusal
+    :param each: whether each waits for something else, so that none can look for another
     """
 
     def __init__(
-        self, places: int, what: str, *, clock: Callable[[], float] = time.monotonic
+        self,
+        places: int,
+        what: str,
+        *,
+        each: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._places = places
         self._what = what
+        self._each = each
         self._clock = clock
         self._changed = threading.Condition()
         self._rings = 0
@@ -92,6 +99,7 @@ class Bell:
 
     def _sleep(self, seen: int, ends_at: float) -> bool:
         """Return True when it is time to look again, False when the wait is over."""
+        own_recheck = self._clock() + RECHECK_SECONDS
         with self._changed:
             while not self._closed:
                 now = self._clock()
@@ -99,9 +107,10 @@ class Bell:
                     return False
                 if self._rings != seen:
                     return True
-                if now >= self._next_recheck:
-                    # One of those who wait looks for all of them.
+                recheck_at = own_recheck if self._each else self._next_recheck
+                if now >= recheck_at:
+                    # One of those who wait looks for all of them, unless each has to.
                     self._next_recheck = now + RECHECK_SECONDS
                     return True
-                self._changed.wait(max(0.001, min(ends_at, self._next_recheck) - now))
+                self._changed.wait(max(0.001, min(ends_at, recheck_at) - now))
         return False

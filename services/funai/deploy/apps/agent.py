@@ -8,7 +8,7 @@ import requests
 
 from funai.contract.headers import RUNTIME_TOKEN
 from funai.deploy.apps.model import AgentAnswer
-from funai.deploy.errors import AgentFailedError
+from funai.deploy.errors import AgentFailedError, NotFoundError
 from funai.deploy.wire import keep_head
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class AgentClient:
     def read_log(self, node: Node, app_id: str, *, tail: int, follow: bool) -> requests.Response:
         """Open the app's log on its node; the caller closes the answer.
 
+        :raises NotFoundError: where no container of the app is on the node
         :raises AgentFailedError: with what the agent said
         """
         url = f"{node.agent_base_url.rstrip('/')}/agent/apps/logs"
@@ -59,6 +60,8 @@ class AgentClient:
             error = _read(url, answer, "GET").error
             answer.close()
             msg = f"the log of app {app_id} cannot be read from node {node.name}: {error}"
+            if answer.status_code == requests.codes.not_found:
+                raise NotFoundError(msg)
             raise AgentFailedError(msg)
         return answer
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from flask import Response
+import requests
+from flask import Response  # noqa: TC002 - flask_openapi3 reads the annotations
 from flask_openapi3.blueprint import APIBlueprint
 from pydantic import Field
 
+from funai.deploy import streaming
 from funai.deploy.access import DEPLOY
 from funai.deploy.errors import NotFoundError, UnavailableError
 from funai.deploy.fields import AppId, Flag, Model, WholeNumber
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from funai.deploy.parts import Parts
 
 _MAX_TAIL = 5000
+#: How long a follower that hung up, or the end of this process, may go unnoticed.
+_WATCH_SECONDS = 0.25
 
 
 class AppPath(Model):
@@ -52,11 +57,12 @@ class AppLogService:
         self._places = threading.BoundedSemaphore(parts.settings.logs.followers)
 
     def open(
-        self, app_id: str, tail: int, *, follow: bool
+        self, app_id: str, tail: int, is_gone: Callable[[], bool], *, follow: bool
     ) -> tuple[Iterator[bytes], Callable[[], None]]:
         """Return the log's bytes as they come, and what to call when they are done.
 
-        :raises NotFoundError: where the app is on no node
+        :param is_gone: tells whether the reader hung up
+        :raises NotFoundError: where the app is on no node, or has no container there
         :raises UnavailableError: where too many read already
         :raises AgentFailedError: where its node does not give it
         """
@@ -73,16 +79,42 @@ class AppLogService:
             self._places.release()
             raise
 
+        done = threading.Event()
+        if follow:
+            watch = threading.Thread(
+                target=self._watch, args=(answer, is_gone, done), name=f"log-{app_id}", daemon=True
+            )
+            watch.start()
+
         def close() -> None:
+            done.set()
             answer.close()
             self._places.release()
 
-        return answer.iter_content(None), close
+        return _read(answer, node.name), close
+
+    def _watch(
+        self, answer: requests.Response, is_gone: Callable[[], bool], done: threading.Event
+    ) -> None:
+        """End the answer of a silent app once nobody reads it, or this process ends."""
+        while not done.wait(_WATCH_SECONDS):
+            if self._parts.log_added.closed or is_gone():
+                # It may just have ended by itself.
+                with suppress(ValueError, RuntimeError, OSError):
+                    answer.raw.shutdown()
+                return
 
     def _node(self, connection: Connection, app_id: str) -> Node | None:
         node_id = PlacementRepository(connection).node_of(app_id)
         stale = self._parts.settings.limits.node_stale
         return None if node_id is None else NodeRepository(connection, stale).by_id(node_id)
+
+
+def _read(answer: requests.Response, node: str) -> Iterator[bytes]:
+    try:
+        yield from answer.iter_content(None)
+    except requests.RequestException:
+        yield f"[the connection to node {node} ended; ask again]\n".encode()
 
 
 def create_blueprint(logs: AppLogService) -> APIBlueprint:
@@ -91,11 +123,8 @@ def create_blueprint(logs: AppLogService) -> APIBlueprint:
 
     @blueprint.get("/<string:app_id>/logs", summary="An app's own log", security=DEPLOY)
     def read(path: AppPath, query: TailQuery) -> Response:
-        lines, close = logs.open(path.app_id, query.tail, follow=query.follow)
-        response = Response(lines, mimetype="text/plain")
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Accel-Buffering"] = "no"
-        response.call_on_close(close)
-        return response
+        gone = streaming.reader_gone()
+        lines, close = logs.open(path.app_id, query.tail, gone, follow=query.follow)
+        return streaming.stream(lines, "text/plain", close)
 
     return blueprint

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from funai.deploy.apps.model import Purged
     from funai.deploy.apps.service import AppService, Cleaned
     from funai.deploy.apps.standing import Standing
+    from funai.deploy.retention.service import Pruned
 
 
 class AppBody(Model):
@@ -106,17 +107,24 @@ def _cleaned(body: AppBody, cleaned: Cleaned) -> dict[str, Any]:
         "userId": body.user_id,
         "appId": body.app_id,
         "imageTags": list(cleaned.home.images),
-        # Images in the registry are the registry's own retention's business.
-        "registry": {
-            "enabled": False,
-            "deleted": [],
-            "failed": [],
-            "repoDeleted": [],
-            "repoFailed": [],
-        },
+        "registry": _registry(cleaned.images),
         "runtime": _runtime(cleaned),
         "purge": _purged(body, cleaned.purged),
     }
+
+
+def _registry(images: Pruned | None) -> dict[str, Any]:
+    """Render what became of the images; repositories themselves stay, empty, as registries have it."""
+    entries = [] if images is None else images.entries
+    found: dict[str, Any] = {
+        "enabled": images is not None,
+        "deleted": [entry.name for entry in entries if entry.action == "remove"],
+        "failed": [entry.name for entry in entries if entry.action == "keep"],
+        "repoDeleted": [],
+        "repoFailed": [],
+    }
+    why = next((entry.why for entry in entries if entry.action == "keep"), None)
+    return found if why is None else {**found, "error": why}
 
 
 def _runtime(cleaned: Cleaned) -> dict[str, Any]:

@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from funai.deploy.apps.model import Purged
     from funai.deploy.nodes.model import Node
     from funai.deploy.parts import Parts
+    from funai.deploy.retention.service import Pruned, RetentionService
 
 #: An agent lets a container finish its requests before it stops it.
 _STOP_SECONDS = 60.0
 #: With the connection's two, and the database's work, below the eight that callers wait for.
-_DELETE_SECONDS = 4.5
+_DELETE_SECONDS = 3.0
+#: Then no further image is removed from the registry; one removal may take a second more.
+_REMOVE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,17 @@ class Cleaned:
     home: Home
     answer: AgentAnswer | None
     purged: Purged
+    #: What became of the app's images in the registry; None where there is none to remove from.
+    images: Pruned | None = None
 
 
 class AppService:
     """Stops and removes apps."""
 
-    def __init__(self, parts: Parts, agent: AgentClient) -> None:
+    def __init__(self, parts: Parts, agent: AgentClient, retention: RetentionService) -> None:
         self._parts = parts
         self._agent = agent
+        self._retention = retention
 
     def standing(self, app_id: str) -> Standing:
         """Return what runs of the app, and why.
@@ -122,7 +128,16 @@ class AppService:
 
         purged = self._parts.database.run(work)
         self._parts.ring_all()
-        return Cleaned(home, answer, purged)
+        return Cleaned(home, answer, purged, self._remove_images(app_id))
+
+    def _remove_images(self, app_id: str) -> Pruned | None:
+        """Remove the app's images from their registry as far as time allows; None without one.
+
+        What is left over, the prune that runs by itself removes later.
+        """
+        if not self._retention.enabled:
+            return None
+        return self._retention.prune(dry_run=False, app_id=app_id, seconds=_REMOVE_SECONDS)
 
     def clear_leftovers(self, limit: int) -> None:
         """Remove containers from nodes on which an app was left behind. For the reaper."""

@@ -120,6 +120,11 @@ def neutralise(text: str, length: int = MAX_LINE) -> str:
     return " ".join(plain.splitlines())[:length]
 
 
+def neutralise_phase(text: str) -> str:
+    """Return the name of a phase; tabs separate it from the text where lines are packed."""
+    return neutralise(text, MAX_PHASE).replace("\t", " ")
+
+
 def pack(lines: list[Line]) -> str:
     """Return lines as one text."""
     return "".join(f"{line.at_ms}\t{line.phase}\t{line.text}\n" for line in lines)

@@ -9,16 +9,19 @@ from flask_openapi3.blueprint import APIBlueprint
 from pydantic import BaseModel, ConfigDict, Field
 
 from funai.contract.envelope import envelope
+from funai.deploy import streaming
 from funai.deploy.access import DEPLOY, RUNNER
 from funai.deploy.fields import Model, RunnerId, WholeNumber
 from funai.deploy.job_logs import render
-from funai.deploy.job_logs.model import MAX_PHASE, Line, neutralise
+from funai.deploy.job_logs.model import Line, neutralise, neutralise_phase
 from funai.deploy.job_logs.service import PAGE_LINES, Append
 
 if TYPE_CHECKING:
     from funai.deploy.job_logs.service import JobLogService
 
 _MAX_NUMBER = 2**53
+#: The last millisecond that a time of the wire can name.
+_MAX_TIME = 253_402_300_799_999
 _EVENT_STREAM = "text/event-stream"
 _CONFLICT = 409
 
@@ -41,7 +44,7 @@ class LineBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
-    t: int = Field(ge=0, le=_MAX_NUMBER)
+    t: int = Field(ge=0, le=_MAX_TIME)
     p: str = ""
     m: str
 
@@ -61,9 +64,7 @@ def create_intake_blueprint(logs: JobLogService) -> APIBlueprint:
 
     @blueprint.post("/<string:job_id>/logs", summary="Add lines to a log", security=RUNNER)
     def append(path: JobPath, body: AppendBody) -> dict[str, Any]:
-        lines = [
-            Line(line.t, neutralise(line.p, MAX_PHASE), neutralise(line.m)) for line in body.lines
-        ]
+        lines = [Line(line.t, neutralise_phase(line.p), neutralise(line.m)) for line in body.lines]
         wish = Append(path.job_id, body.runner_id, body.fence, body.offset, lines)
         fits, wanted = logs.append(wish)
         if fits:
@@ -95,10 +96,5 @@ def _stream(logs: JobLogService, job_id: str, offset: int) -> Response:
     resumed = request.headers.get("Last-Event-ID", "")
     if resumed.isascii() and resumed.isdigit():
         offset = min(int(resumed), _MAX_NUMBER)
-    events, release = logs.follow(job_id, offset)
-    response = Response(events, mimetype=_EVENT_STREAM)
-    response.headers["Cache-Control"] = "no-store"
-    # nginx would otherwise hold lines back until its buffer is full.
-    response.headers["X-Accel-Buffering"] = "no"
-    response.call_on_close(release)
-    return response
+    events, release = logs.follow(job_id, offset, streaming.reader_gone())
+    return streaming.stream(events, _EVENT_STREAM, release)

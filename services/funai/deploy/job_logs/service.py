@@ -117,7 +117,7 @@ class JobLogService:
         if head.dropped_from is not None and start < head.dropped_from:
             # A page ends where lines were left out: its reader is told before it goes on.
             limit = min(limit, head.dropped_from - start)
-        lines = logs.read(job_id, start, limit)
+        lines = logs.read(job_id, start, limit) if start < head.next_line else []
         first = lines[0].number if lines else max(start, min(offset, head.next_line))
         return Page(
             lines=lines,
@@ -130,9 +130,12 @@ class JobLogService:
             gap=(offset, first) if first > offset else None,
         )
 
-    def follow(self, job_id: str, offset: int) -> tuple[Iterator[str], Callable[[], None]]:
+    def follow(
+        self, job_id: str, offset: int, is_gone: Callable[[], bool]
+    ) -> tuple[Iterator[str], Callable[[], None]]:
         """Return the server-sent events from ``offset`` on, and what to call when they are done.
 
+        :param is_gone: tells whether the follower hung up
         :raises NotFoundError: where there is no such job
         :raises UnavailableError: where too many follow already
         """
@@ -144,32 +147,39 @@ class JobLogService:
                 " DEPLOY_LOG_FOLLOWERS"
             )
             raise UnavailableError(msg)
-        return self._events(job_id, offset), self._places.release
+        return self._events(job_id, offset, is_gone), self._places.release
 
-    def _events(self, job_id: str, offset: int) -> Iterator[str]:
+    def _events(self, job_id: str, offset: int, is_gone: Callable[[], bool]) -> Iterator[str]:
         status = ""
-        while not self._parts.log_added.closed:
-            page = self._wait(job_id, offset, is_over=bool(status))
-            if page is None and status:
-                yield _event("end", offset, {"status": status})
-                return
-            if page is None:
-                yield ": alive\n\n"
-                continue
-            if page.gap:
-                yield _event("gap", page.next, {"from": page.gap[0], "to": page.gap[1]})
-            if page.lines:
-                yield _event("lines", page.next, {"lines": [*map(render.line, page.lines)]})
-            offset = page.next
-            status = page.status if page.ended else ""
+        try:
+            while True:
+                page = self._wait(job_id, offset, is_gone, is_over=bool(status))
+                if self._parts.log_added.closed:
+                    return
+                if page is None and status:
+                    yield _event("end", offset, {"status": status})
+                    return
+                if page is None:
+                    yield ": alive\n\n"
+                    continue
+                yield from _render(page)
+                offset = page.next
+                status = page.status if page.ended else ""
+        except (_FollowerGoneError, UnavailableError):
+            # Without an end: who still listens comes back with the last id.
+            return
 
-    def _wait(self, job_id: str, offset: int, *, is_over: bool) -> Page | None:
+    def _wait(
+        self, job_id: str, offset: int, is_gone: Callable[[], bool], *, is_over: bool
+    ) -> Page | None:
         """Return the next page once it says something new; None when it did not in time.
 
         :param is_over: whether the job's end was seen already; then only late lines are news
         """
 
         def look() -> Page | None:
+            if is_gone():
+                raise _FollowerGoneError
             try:
                 page = self.page(job_id, offset)
             except NotFoundError:
@@ -182,6 +192,10 @@ class JobLogService:
         return self._parts.log_added.wait_for(look, seconds)
 
 
+class _FollowerGoneError(Exception):
+    """Nobody reads the events any more."""
+
+
 def _is_open(connection: Connection, job: Job) -> bool:
     if not job.status.ended:
         return True
@@ -191,6 +205,14 @@ def _is_open(connection: Connection, job: Job) -> bool:
     )
     values = {"id": job.id, "seconds": LATE_SECONDS}
     return bool(connection.execute(ended_lately, values).scalar())
+
+
+def _render(page: Page) -> Iterator[str]:
+    if page.gap:
+        # The id is where the gap ends: who is cut off here has not seen the lines behind it.
+        yield _event("gap", page.gap[1], {"from": page.gap[0], "to": page.gap[1]})
+    if page.lines:
+        yield _event("lines", page.next, {"lines": [*map(render.line, page.lines)]})
 
 
 def _event(name: str, offset: int, data: dict[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""Image registries: removing what the platform pushed, and nothing else."""

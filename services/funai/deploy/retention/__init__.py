@@ -1,0 +1,1 @@
+"""Retention: which built images stay deployable, and the removal of the others."""

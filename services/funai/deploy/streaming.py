@@ -1,0 +1,66 @@
+"""Answers without an end in sight: sent as they come, and given up when their reader is gone."""
+
+from __future__ import annotations
+
+import select
+from typing import TYPE_CHECKING
+
+from flask import Response, request
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterable
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+#: A reader that takes nothing for longer is cut off: it holds a thread.
+STALLED_SECONDS = 30.0
+_GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
+
+
+class StreamResponse(Response):
+    """A response whose headers do not wait for its first bytes, which may be long in coming."""
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer as WSGI."""
+        chunks, status, headers = self.get_wsgi_response(environ)
+        try:
+            start_response(status, headers)(b"")
+        except BaseException:
+            # The server closes what it was given, and it was given nothing.
+            self.close()
+            raise
+        return chunks
+
+
+def stream(
+    chunks: Iterable[str] | Iterable[bytes], mimetype: str, close: Callable[[], None]
+) -> Response:
+    """Return the answer to the current request.
+
+    :param close: called once, however the answer ends
+    """
+    connection = _connection()
+    if connection is not None:
+        connection.settimeout(STALLED_SECONDS)
+    response = StreamResponse(chunks, mimetype=mimetype)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    # nginx would otherwise hold lines back until its buffer is full.
+    response.headers["X-Accel-Buffering"] = "no"
+    response.call_on_close(close)
+    return response
+
+
+def reader_gone() -> Callable[[], bool]:
+    """Return what tells, from any thread, whether the current request's reader hung up."""
+    connection = _connection()
+    if connection is None:
+        return lambda: False
+    poller = select.poll()
+    poller.register(connection, select.POLLRDHUP)
+    return lambda: any(event & _GONE for _, event in poller.poll(0))
+
+
+def _connection() -> socket.socket | None:
+    found: socket.socket | None = request.environ.get("gunicorn.socket")
+    return found
