@@ -188,6 +188,8 @@ def registries_conf(mirror_prefix: str) -> str:
         # The longer prefix wins: official images have "library" in their full name only.
         for prefix in ("docker.io/library", "docker.io"):
             lines += ["[[registry]]", f'prefix = "{prefix}"', f'location = "{mirror_prefix}"']
+    # Names that buildah gives to images without one; asking for them would only wait.
+    lines += ["[[registry]]", 'location = "localhost"', "blocked = true"]
     return "\n".join([*lines, ""])
 
 
