@@ -30,13 +30,13 @@ class LogLine:
 
     def to_pipe(self) -> bytes:
         """Render for the pipe: one line of JSON that fits; a longer text loses its end."""
-        text = " ".join(clean_text(self.text).splitlines())
+        text = " ".join(clean_text(self.text).splitlines()).encode(errors="replace").decode()
         room = _FIRST_TRY_BYTES
         while True:
             kept = text.encode()[:room].decode(errors="ignore")
             shown = LogLine(self.at_ms, self.phase, kept if kept == text else kept + CUT)
             line = json.dumps(shown.to_wire(), ensure_ascii=False, separators=(",", ":"))
-            encoded = line.encode(errors="replace") + b"\n"
+            encoded = line.encode() + b"\n"
             if len(encoded) <= MAX_PIPE_BYTES:
                 return encoded
             room //= 2

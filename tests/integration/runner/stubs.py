@@ -126,6 +126,7 @@ class StubDeploy:
         return 200, {"code": 200, "message": "ok", "data": {"next": len(kept)}}
 
     def text_of(self, job_id: str) -> str:
+        """The log of a job as a reader sees it."""
         return "\n".join(f"{x['p']}: {x['m']}" for x in self.logs.get(job_id, []))
 
     def _claim(self, body: Body) -> Reply:

@@ -23,13 +23,13 @@ EVIDENCE_LINES = 12
 MAX_CACHE_BYTES = 64 * 1024 * 1024
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _DENIED = re.compile(
-    r"unauthorized|authentication required|denied|forbidden|status: 40[13]|status code 40[13]",
+    r"unauthorized|authentication required|\bdenied\b|\b40[13] \(|status:? 40[13]|status code 40[13]",
     re.IGNORECASE,
 )
 _UNAVAILABLE = re.compile(
-    r"status:? 5\d\d|status code 5\d\d|50\d (?:internal|bad|service|gateway)|connection re(?:fused|set)"
-    r"|no such host|i/o timeout|timeout|no route to host|unreachable|\bEOF\b|broken pipe"
-    r"|server gave http response|tls|x509|too ?many ?requests|status: 429",
+    r"\b(?:429|5\d\d) \(|status:? (?:429|5\d\d)|status code (?:429|5\d\d)|connection re(?:fused|set)"
+    r"|no such host|timeout|no route to host|unreachable|\bEOF\b|broken pipe"
+    r"|server gave http response|\btls: |x509: |toomanyrequests",
     re.IGNORECASE,
 )
 

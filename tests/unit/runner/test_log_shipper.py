@@ -1,0 +1,250 @@
+"""Lines reach Deploy in order and once, whatever happens to the calls."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from funai.runner.client import Answer
+from funai.runner.errors import DeployUnreachableError
+from funai.runner.log_line import LogLine
+from funai.runner.log_shipper import LineBuffer, LogShipper
+from funai.runner.model import ClaimedJob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from funai.runner.client import DeployClient
+
+Fault = BaseException | Answer | None
+SECONDS = 10.0
+JOB = ClaimedJob.parse({"id": "job-1", "fence": 3, "payload": {}}, lease_seconds=30)
+
+
+class FakeDeploy:
+    """Keeps lines by offset as Deploy does; a test orders what happens to a call."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self.lines: list[str] = []
+        self.calls: list[tuple[float, int]] = []
+        self.before: Callable[[int], Fault] = lambda _call: None
+        self.after: Callable[[int], Fault] = lambda _call: None
+        self.closed = False
+
+    def append_log(self, job_id: str, body: dict[str, Any], timeout: float) -> Answer:
+        assert (job_id, body["fence"]) == ("job-1", 3)
+        assert timeout > 0
+        number = len(self.calls)
+        with self._changed:
+            self.calls.append((time.monotonic(), len(body["lines"])))
+            self._changed.notify_all()
+        self._raise(answer := self.before(number))
+        if isinstance(answer, Answer):
+            return answer
+        with self._changed:
+            if body["offset"] > len(self.lines):
+                return Answer(409, "gap", {"next": len(self.lines)})
+            texts = [line["m"] for line in body["lines"]]
+            self.lines += texts[len(self.lines) - body["offset"] :]
+            self._changed.notify_all()
+        self._raise(answer := self.after(number))
+        return answer if isinstance(answer, Answer) else Answer(200, "", {"next": len(self.lines)})
+
+    def close(self) -> None:
+        self.closed = True
+
+    def wait_for(self, condition: Callable[[], bool]) -> bool:
+        with self._changed:
+            return self._changed.wait_for(condition, SECONDS)
+
+    @staticmethod
+    def _raise(fault: Fault) -> None:
+        if isinstance(fault, BaseException):
+            raise fault
+
+
+@pytest.fixture
+def deploy() -> FakeDeploy:
+    return FakeDeploy()
+
+
+@pytest.fixture
+def notes() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def shipper(deploy: FakeDeploy, notes: list[str]) -> Iterator[LogShipper]:
+    shipper = LogShipper(JOB, cast("DeployClient", deploy), notes.append)
+    yield shipper
+    shipper.finish(0)
+
+
+def line(text: str) -> LogLine:
+    return LogLine(1, "BUILD", text)
+
+
+def texts(count: int) -> list[str]:
+    return [f"line {n}" for n in range(count)]
+
+
+def test_lines_arrive_in_order(deploy: FakeDeploy, shipper: LogShipper) -> None:
+    for text in texts(5000):
+        shipper.add(line(text))
+    shipper.finish()
+
+    assert deploy.lines == texts(5000)
+    assert max(size for _, size in deploy.calls) <= 1000
+    assert deploy.closed
+
+
+def test_single_line_is_sent_at_once_and_the_next_soon(
+    deploy: FakeDeploy, shipper: LogShipper
+) -> None:
+    began_at = time.monotonic()
+    shipper.add(line("a"))
+    assert deploy.wait_for(lambda: deploy.lines == ["a"])
+    shipper.add(line("b"))
+    assert deploy.wait_for(lambda: deploy.lines == ["a", "b"])
+
+    assert deploy.calls[0][0] - began_at < 0.05
+    assert 0.05 < deploy.calls[1][0] - deploy.calls[0][0] < 0.2
+
+
+def test_answer_that_was_lost_does_not_double_lines(
+    deploy: FakeDeploy, shipper: LogShipper
+) -> None:
+    lost = DeployUnreachableError("no answer in time")
+    deploy.after = lambda call: lost if call in {0, 1, 3} else None
+
+    for text in texts(3000):
+        shipper.add(line(text))
+    shipper.finish()
+
+    assert deploy.lines == texts(3000)
+
+
+def test_call_that_did_not_arrive_is_repeated(deploy: FakeDeploy, shipper: LogShipper) -> None:
+    faults: list[Fault] = [DeployUnreachableError("x", 502), Answer(503, "", None)]
+    deploy.before = lambda call: faults[call] if call < len(faults) else None
+
+    shipper.add(line("a"))
+    shipper.finish()
+
+    assert deploy.lines == ["a"]
+
+
+def test_deploy_that_lost_lines_is_followed(deploy: FakeDeploy, shipper: LogShipper) -> None:
+    shipper.add(line("a"))
+    assert deploy.wait_for(lambda: deploy.lines == ["a"])
+    deploy.lines.clear()
+
+    shipper.add(line("b"))
+    shipper.finish()
+
+    assert deploy.lines == ["b"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(DeployUnreachableError("HTML", 404), id="404 without an envelope"),
+        pytest.param(DeployUnreachableError("HTML", 405), id="405 without an envelope"),
+        pytest.param(Answer(404, "no such path", None), id="404"),
+    ],
+)
+def test_older_deploy_is_not_asked_again(
+    deploy: FakeDeploy, shipper: LogShipper, notes: list[str], answer: Fault
+) -> None:
+    deploy.before = lambda _call: answer
+
+    for text in texts(10):
+        shipper.add(line(text))
+    shipper.finish()
+    shipper.add(line("later"))
+
+    assert len(deploy.calls) == 1
+    assert notes == []
+
+
+def test_refusal_is_noted_once_and_ends_it(
+    deploy: FakeDeploy, shipper: LogShipper, notes: list[str]
+) -> None:
+    deploy.before = lambda _call: Answer(409, "fence 4 is newer", None)
+
+    for text in texts(10):
+        shipper.add(line(text))
+    shipper.finish()
+
+    assert notes == ["409: fence 4 is newer"]
+    assert len(deploy.calls) == 1
+
+
+def test_end_waits_for_no_deploy_that_is_away(deploy: FakeDeploy, shipper: LogShipper) -> None:
+    deploy.before = lambda _call: DeployUnreachableError("connection refused")
+    shipper.add(line("a"))
+    began_at = time.monotonic()
+
+    shipper.finish(0.5)
+
+    assert time.monotonic() - began_at < 1
+
+
+def test_job_is_slowed_down_rather_than_lines_lost_while_deploy_takes_them(
+    deploy: FakeDeploy, shipper: LogShipper
+) -> None:
+    deploy.before = lambda _call: time.sleep(0.01)
+    count, text = 3000, "x" * 4000
+
+    for number in range(count):
+        shipper.add(line(f"{number} {text}"))
+    shipper.finish()
+
+    assert [found.split()[0] for found in deploy.lines] == [str(n) for n in range(count)]
+
+
+def test_job_goes_on_when_deploy_takes_nothing(deploy: FakeDeploy, shipper: LogShipper) -> None:
+    deploy.before = lambda _call: DeployUnreachableError("connection refused")
+    began_at = time.monotonic()
+
+    for _ in range(10_000):
+        shipper.add(line("x" * 4000))
+
+    assert time.monotonic() - began_at < 5
+
+
+def test_full_buffer_drops_its_middle_and_says_how_much() -> None:
+    buffer = LineBuffer(max_bytes=20_000)
+    for text in texts(1000):
+        buffer.add(line(text))
+    kept: list[str] = []
+
+    while batch := buffer.first(7, 1_000_000):
+        kept += [found.text for found in batch]
+        buffer.drop_first(len(batch))
+
+    marks = [text for text in kept if text.startswith("[")]
+    lines = [text for text in kept if not text.startswith("[")]
+    assert marks == [f"[{1000 - len(lines)} lines left out: Deploy did not take them in time]"]
+    assert (lines[0], lines[-1]) == ("line 0", "line 999")
+    assert sum(line(text).size() for text in lines) <= 20_000
+
+
+def test_batch_stays_the_same_until_it_has_arrived() -> None:
+    buffer = LineBuffer()
+    for text in texts(10):
+        buffer.add(line(text))
+
+    assert buffer.first(3, 1000) == buffer.first(3, 1000)
+
+
+def test_line_larger_than_a_batch_goes_alone() -> None:
+    buffer = LineBuffer()
+    buffer.add(line("x" * 500))
+    buffer.add(line("y"))
+
+    assert len(buffer.first(10, 100)) == 1
