@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import json
+import select
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+OK = 200
+
 
 class AgentStub:
-    """Records what Deploy asks; ``answer`` is (HTTP status, body), ``hold`` delays it."""
+    """Records what Deploy asks; ``answer`` is (HTTP status, body), ``hold`` delays it.
+
+    A log is ``log`` and goes on, silent, until ``hold`` is set or its reader hangs up.
+    """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any], str | None]] = []
         self.answer: tuple[int, dict[str, Any]] = (200, {"status": "DONE"})
+        self.log = b""
+        self.log_ended = threading.Event()
         self.hold = threading.Event()
         self.hold.set()
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 stub.calls.append((self.path, body, self.headers.get("X-Runtime-Token")))
@@ -29,6 +39,23 @@ class AgentStub:
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
+
+            def do_GET(self) -> None:
+                stub.calls.append((self.path, {}, self.headers.get("X-Runtime-Token")))
+                status, answer = stub.answer
+                content = stub.log if status == OK else json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+                while status == OK and not stub.hold.wait(0.05) and not self._is_reader_gone():
+                    pass
+                self.wfile.write(b"0\r\n\r\n")
+                stub.log_ended.set()
+
+            def _is_reader_gone(self) -> bool:
+                readable, _, _ = select.select([self.connection], [], [], 0)
+                return bool(readable)
 
             def log_message(self, *_args: object) -> None:
                 """Keep quiet."""

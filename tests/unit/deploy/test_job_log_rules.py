@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from funai.deploy.job_logs.model import Chunk, Head, Line, NumberedLine, neutralise, pack, unpack
+from funai.deploy.job_logs.model import (
+    Chunk,
+    Head,
+    Line,
+    NumberedLine,
+    neutralise,
+    neutralise_phase,
+    pack,
+    unpack,
+)
 
 LIMIT = 1000
 
@@ -52,3 +61,7 @@ def test_newer_attempt_counts_its_lines_from_0_and_goes_on_behind_the_earlier() 
     again, newer = head.admit(3), head.admit(4)
 
     assert (again.received, newer.received, newer.next_line) == (5, 0, 5)
+
+
+def test_phase_cannot_pass_for_a_part_of_the_text() -> None:
+    assert neutralise_phase("BU\tILD\n" + "x" * 40) == "BU ILD " + "x" * 25

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from funai.deploy.errors import UnavailableError
-from funai.deploy.waiting import Bell
+from funai.deploy.waiting import RECHECK_SECONDS, Bell
 
 
 def test_what_is_there_is_returned_at_once() -> None:
@@ -71,3 +72,29 @@ def test_place_is_free_again_after_an_error() -> None:
     with pytest.raises(RuntimeError, match="away"):
         bell.wait_for(look, 5)
     assert bell.waiting == 0
+
+
+def test_each_looks_for_itself_where_each_waits_for_something_else() -> None:
+    bell = Bell(8, "followers", each=True)
+    looks = [0] * 8
+
+    def look(number: int) -> bool | None:
+        looks[number] += 1
+        return True if looks[number] == 4 else None
+
+    found: list[bool | None] = []
+    threads = [
+        threading.Thread(
+            target=lambda number=number: found.append(bell.wait_for(lambda: look(number), 20))
+        )
+        for number in range(8)
+    ]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert found == [True] * 8
+    # Three rechecks, for all of them at the same time.
+    assert time.monotonic() - began < 8 * 3 * RECHECK_SECONDS / 2
