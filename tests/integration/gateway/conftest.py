@@ -137,14 +137,15 @@ def start(folder: Path, **given: Any) -> Gateway:
 
 
 def wait_for_listener(gateway: Gateway) -> None:
-    """Return once the gateway accepts connections.
+    """Return once the gateway accepts connections and commands.
 
     :raises AssertionError: when it does not within START_SECONDS; with what HAProxy said
     """
     pause = threading.Event()
     for _ in range(START_SECONDS * 20):
         with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", gateway.port)) == 0:
+            answers = client.connect_ex(("127.0.0.1", gateway.port)) == 0
+            if answers and (gateway.folder / "routes.sock").exists():
                 return
         pause.wait(0.05)
     raise AssertionError((gateway.folder / "stderr").read_text())

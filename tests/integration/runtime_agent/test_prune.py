@@ -188,4 +188,5 @@ def test_node_prunes_by_itself(pulling_node: Node, registry: Registry, engine: A
     pulling_node.start(AGENT_PRUNE_SECONDS="1", AGENT_KEPT_REVISIONS="1")
 
     eventually(lambda: digests_here(engine, registry) == {digests[1]}, what="pruned")
+    eventually(lambda: "prune" in pulling_node.health()["conditions"], what="reported")
     assert pulling_node.health()["conditions"]["prune"]["ok"]
