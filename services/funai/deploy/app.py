@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, cast
@@ -93,7 +94,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
         metrics=Metrics(),
         work_available=Bell(limits.waiting_claims, "claims"),
         routes_changed=Bell(limits.waiting_gateways, "readers of the routes"),
-        log_added=Bell(settings.logs.followers, "followers of logs", each=True),
+        log_added=Bell(settings.log_followers, "followers of logs", each=True),
+        log_places=threading.BoundedSemaphore(settings.log_followers),
     )
     app = OpenAPI(
         "funai.deploy",

@@ -149,7 +149,7 @@ class LogSettings:
 
     #: Bytes kept of one job's log: its beginning and its end.
     max_bytes: int = 8 * 1024 * 1024
-    #: How many may follow logs at once; each holds a thread.
+    #: How many may read logs that go on at once; each holds a thread.
     followers: int = 8
 
     @classmethod
@@ -202,6 +202,11 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     #: Base URL of the public edge, for the field ``publicUrl``; empty leaves the field null.
     public_base_url: str = ""
+
+    @property
+    def log_followers(self) -> int:
+        """How many may follow logs at once: no setting of theirs takes the others' threads."""
+        return max(1, min(self.logs.followers, self.limits.threads // 4))
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:

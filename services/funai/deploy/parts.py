@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import threading
+
     from funai.deploy.config import Settings
     from funai.deploy.database import Database
     from funai.deploy.metrics import Metrics
@@ -25,6 +27,8 @@ class Parts:
     routes_changed: Bell
     #: Rings when a log has new lines, or its job ended.
     log_added: Bell
+    #: One for each answer that passes on a log while it comes, a job's or an app's.
+    log_places: threading.BoundedSemaphore
 
     def ring_all(self) -> None:
         """Let claims and gateways that wait look again."""

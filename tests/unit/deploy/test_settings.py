@@ -91,3 +91,15 @@ def test_contract_names_every_endpoint_that_deploy_has() -> None:
         not in contract
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("threads", "followers", "expected"),
+    [pytest.param("32", "8", 8, id="as told"), pytest.param("16", "100", 4, id="a quarter")],
+)
+def test_followers_of_logs_leave_threads_to_others(
+    threads: str, followers: str, expected: int
+) -> None:
+    env = {**ENV, "DEPLOY_THREADS": threads, "DEPLOY_LOG_FOLLOWERS": followers}
+
+    assert Settings.from_env(env).log_followers == expected

@@ -54,7 +54,6 @@ class AppLogService:
     def __init__(self, parts: Parts, agent: AgentClient) -> None:
         self._parts = parts
         self._agent = agent
-        self._places = threading.BoundedSemaphore(parts.settings.logs.followers)
 
     def open(
         self, app_id: str, tail: int, is_gone: Callable[[], bool], *, follow: bool
@@ -70,13 +69,17 @@ class AppLogService:
         if node is None:
             msg = f"app {app_id} is not placed on any node, so it has no log; deploy it first"
             raise NotFoundError(msg)
-        if not self._places.acquire(blocking=False):
-            msg = "too many read apps' logs here already; try again in a moment"
+        if not self._parts.log_places.acquire(blocking=False):
+            followers = self._parts.settings.log_followers
+            msg = (
+                f"{followers} followers read logs here already; try again in a moment, or raise"
+                " DEPLOY_LOG_FOLLOWERS and DEPLOY_THREADS"
+            )
             raise UnavailableError(msg)
         try:
             answer = self._agent.read_log(node, app_id, tail=tail, follow=follow)
         except BaseException:
-            self._places.release()
+            self._parts.log_places.release()
             raise
 
         done = threading.Event()
@@ -89,7 +92,7 @@ class AppLogService:
         def close() -> None:
             done.set()
             answer.close()
-            self._places.release()
+            self._parts.log_places.release()
 
         return _read(answer, node.name), close
 

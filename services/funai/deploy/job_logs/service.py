@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +50,6 @@ class JobLogService:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._places = threading.BoundedSemaphore(parts.settings.logs.followers)
 
     def append(self, wish: Append) -> tuple[bool, int]:
         """Take the lines that are not here yet.
@@ -140,14 +138,14 @@ class JobLogService:
         :raises UnavailableError: where too many follow already
         """
         self.page(job_id, offset, 1)
-        if not self._places.acquire(blocking=False):
-            followers = self._parts.settings.logs.followers
+        if not self._parts.log_places.acquire(blocking=False):
+            followers = self._parts.settings.log_followers
             msg = (
                 f"{followers} followers read logs here already; ask for pages with offset, or raise"
-                " DEPLOY_LOG_FOLLOWERS"
+                " DEPLOY_LOG_FOLLOWERS and DEPLOY_THREADS"
             )
             raise UnavailableError(msg)
-        return self._events(job_id, offset, is_gone), self._places.release
+        return self._events(job_id, offset, is_gone), self._parts.log_places.release
 
     def _events(self, job_id: str, offset: int, is_gone: Callable[[], bool]) -> Iterator[str]:
         status = ""
