@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from tests.integration.runner.git_server import GitServer, Repository
 from tests.integration.runner.stubs import StubDeploy, StubNode, StubServer
 
 if TYPE_CHECKING:
@@ -138,3 +139,14 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
                 runner.stop(signal.SIGKILL)
             node.release.set()
             deploy.closed.set()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[GitServer]:
+    with GitServer(tmp_path / "repositories") as server:
+        yield server
+
+
+@pytest.fixture
+def repository(server: GitServer) -> Repository:
+    return Repository(server.root / "demo")

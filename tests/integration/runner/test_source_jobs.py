@@ -94,7 +94,7 @@ def phases(report: dict[str, Any]) -> list[str]:
 
 def failed_in(report: dict[str, Any]) -> str:
     assert report["status"] == "FAILED", report
-    return next(e["phase"] for e in report["result"]["phases"] if e.get("reason"))
+    return str(next(e["phase"] for e in report["result"]["phases"] if e.get("reason")))
 
 
 @pytest.mark.parametrize("execution", ["forked", "cold"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from funai.runner.steps.agent import AgentAnswer
-from funai.runner.steps.deploy import NEXT_STEP, explain, request_body
+from funai.runner.steps.deploy import NEXT_STEP, explain, request_body, traces
 from funai.runner.steps.job import DeployJob
 from funai.runner.steps.progress import StepRecord
 from funai.runner.steps.report import EXPECTED_PHASES, summarise, with_skipped
@@ -124,6 +124,53 @@ def test_missing_image_says_what_to_send(image: object) -> None:
         DeployJob.parse(record(image=image))
 
     assert caught.value.reason == "IMAGE_MISSING"
+
+
+BUILD = {"registry": "r.test"}
+
+
+def test_source_gets_the_apps_own_image_name() -> None:
+    job = DeployJob.parse({**record(image=None, repoUrl="https://git.test/a"), "build": BUILD})
+
+    assert job.builds
+    assert job.image_repository == "r.test/funai/u7-appapp-1"
+
+
+def test_source_without_a_registry_says_what_to_send() -> None:
+    with pytest.raises(StepError, match=r"payload\.image") as caught:
+        DeployJob.parse(record(image=None, repoUrl="https://git.test/a"))
+
+    assert caught.value.reason == "BUILD_NOT_CONFIGURED"
+
+
+@pytest.mark.parametrize("revision", [0, -1, "7", True, 1.5])
+def test_revision_is_a_number(revision: object) -> None:
+    with pytest.raises(StepError, match="revision"):
+        DeployJob.parse({**record(), "revision": revision})
+
+
+def test_health_path_is_below_the_apps_own() -> None:
+    assert DeployJob.parse(record()).health_url == "http://n/apps/app-1/"
+    assert DeployJob.parse(record(healthPath="/h")).health_url == "http://n/apps/app-1/h"
+
+
+@pytest.mark.parametrize(
+    ("fields", "revision", "release"),
+    [({}, None, None), ({}, 7, "r7"), ({"commit": "a" * 40}, 7, "r7-" + "a" * 12)],
+)
+def test_release_names_revision_and_commit(
+    fields: dict[str, object], revision: int | None, release: str | None
+) -> None:
+    job = DeployJob.parse({**record(**fields), "revision": revision})
+
+    assert request_body(job, 25.0).get("release") == release
+    assert traces(job).get("release") == release
+
+
+def test_digest_in_an_images_name_is_the_revisions() -> None:
+    digest = "sha256:" + "0" * 64
+
+    assert traces(DeployJob.parse(record(image=f"r.test/a@{digest}")))["imageDigest"] == digest
 
 
 def test_agent_is_told_job_and_fence() -> None:
