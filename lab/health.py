@@ -30,7 +30,11 @@ UNITS: dict[str, dict[str, str]] = {
     "deploy": {"deploy": "funai-deploy"},
     "runner": {"runner": "funai-runner"},
     "runtime": {"runtime": "funai-runtime-agent", "gateway": "haproxy", "engine": "docker"},
-    "forge": {"registry": "docker-registry", "git": "nginx"},
+    "forge": {
+        "registry": "docker-registry",
+        "registry-reader": "funai-registry-reader",
+        "git": "nginx",
+    },
 }
 
 
