@@ -1,0 +1,62 @@
+"""A repository of the sample app on the platform's git server, to which benchmarks add commits."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from typing import TYPE_CHECKING, Self
+
+from tests.bench.caller import BenchError
+
+if TYPE_CHECKING:
+    from tests.acceptance.live_platform import Platform
+
+GIT_DIR = "/srv/git"
+SAMPLE = f"{GIT_DIR}/sample-python.git"
+TIMEOUT = 60  # seconds
+
+
+class SourceRepository:
+    """A copy of the sample repository, gone at the end of the block."""
+
+    def __init__(self, platform: Platform, name: str) -> None:
+        self._ssh = platform.ssh_command(next(iter(platform.hosts["forge"])))
+        self._path = f"{GIT_DIR}/{name}.git"
+        self.url = f"https://{platform.address('forge')}/git/{name}.git"
+
+    def __enter__(self) -> Self:
+        self._git(None, "clone", "--quiet", "--bare", SAMPLE, self._path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run(["rm", "-rf", self._path])
+
+    def commit(self, files: dict[str, str]) -> str:
+        """Add or replace files on main, each by its text; return the commit's SHA."""
+        changes = "".join(
+            f"M 100644 inline {name}\ndata {len(text.encode())}\n{text}\n"
+            for name, text in files.items()
+        )
+        message = (
+            "commit refs/heads/main\ncommitter Bench <bench@localhost> now\n"
+            f"data 6\nChange\nfrom refs/heads/main^0\n{changes}"
+        )
+        self._git(message, f"--git-dir={self._path}", "fast-import", "--quiet", "--date-format=now")
+        return self._git(None, f"--git-dir={self._path}", "rev-parse", "refs/heads/main")
+
+    def _git(self, stdin: str | None, *arguments: str) -> str:
+        return self._run(["runuser", "-u", "git", "--", "git", *arguments], stdin)
+
+    def _run(self, argv: list[str], stdin: str | None = None) -> str:
+        done = subprocess.run(
+            [*self._ssh, shlex.join(argv)],
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        if done.returncode:
+            msg = f"{argv[0]} on the git server failed: {done.stderr[-500:]}"
+            raise BenchError(msg)
+        return done.stdout.strip()
