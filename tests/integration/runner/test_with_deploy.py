@@ -129,3 +129,15 @@ def test_restart_of_deploy_in_the_middle_does_not_end_the_job(
 
     assert wait_for_end(deploy, job_id)["status"] == "SUCCEEDED"
     assert runner.lines("killing") == []
+
+
+def test_log_of_the_job_can_be_read_at_deploy(lab: Lab, deploy: DeployProcess) -> None:
+    start_runner(lab, deploy, "runner-1")
+
+    job_id = create(deploy)
+    wait_for_end(deploy, job_id)
+    page = deploy.call("GET", f"/deploy/jobs/{job_id}/logs", headers=API)[1]["data"]
+
+    assert page["ended"] is True
+    assert [line["n"] for line in page["lines"]] == list(range(page["total"]))
+    assert {"VALIDATE", "DEPLOY", "VERIFY", "REPORT"} == {line["phase"] for line in page["lines"]}
