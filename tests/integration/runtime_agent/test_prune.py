@@ -99,7 +99,7 @@ def test_image_pulled_by_digest_is_safe_from_a_prune_of_untagged_images(
 
     assert digests_here(engine, registry) == set(digests)
     # Stopped: its container still stands on the second one.
-    answer = pulling_node.post("/agent/prune", keep=1).json()
+    answer = pulling_node.post("/agent/prune", dryRun=False, keep=1).json()
     assert names(answer["removed"], "image") == [digests[0]]
     assert digests_here(engine, registry) == {digests[1]}
 
@@ -117,10 +117,10 @@ def test_dry_run_says_what_would_go_and_why_and_removes_nothing(
     assert names(dry["kept"], "container") == ["rt-shop-3"]
     assert dry["freedBytes"] == sum(entry["bytes"] for entry in dry["removed"]) > 0
     assert all(entry["why"] for entry in dry["removed"] + dry["kept"])
-    wet = pulling_node.post("/agent/prune", keep=1).json()
+    wet = pulling_node.post("/agent/prune", dryRun=False, keep=1).json()
     assert wet["removed"] == dry["removed"]
     assert digests_here(engine, registry) == {digests[2]}
-    assert pulling_node.post("/agent/prune").json()["removed"] == []
+    assert pulling_node.post("/agent/prune", dryRun=False).json()["removed"] == []
 
 
 def test_image_with_a_name_of_somebody_else_stays(
@@ -129,7 +129,7 @@ def test_image_with_a_name_of_somebody_else_stays(
     digests = deploy_all(pulling_node, registry, "1", "2")
     engine.tag(f"{registry['repository']}@{digests[0]}", "funai-test-somebody/else", "1")
     try:
-        answer = pulling_node.post("/agent/prune", keep=1).json()
+        answer = pulling_node.post("/agent/prune", dryRun=False, keep=1).json()
 
         assert names(answer["removed"], "image") == []
         assert {"kind": "image", "name": digests[0]}.items() <= answer["kept"][-1].items()
@@ -145,7 +145,7 @@ def test_warm_container_and_its_image_stay(
     pulling_node.start(AGENT_WARM_SECONDS="600")
     digests = deploy_all(pulling_node, registry, "1", "2")
 
-    answer = pulling_node.post("/agent/prune", keep=1).json()
+    answer = pulling_node.post("/agent/prune", dryRun=False, keep=1).json()
 
     assert answer["removed"] == []
     whys = {entry["name"]: entry["why"] for entry in answer["kept"]}
@@ -170,7 +170,7 @@ def test_orphan_goes_and_foreign_containers_and_images_stay(
         assert names(dry["removed"], "container") == ["rt-gone-4"]
         assert own_containers(engine, node) == ["rt-gone-4", "rt-shop-1"]
 
-        wet = node.post("/agent/prune", keep=1).json()
+        wet = node.post("/agent/prune", dryRun=False, keep=1).json()
 
         assert names(wet["removed"], "container") == ["rt-gone-4"]
         assert names(wet["removed"], "image") == []

@@ -91,6 +91,9 @@ def read_prune(body: object) -> PruneRequest:
     :raises InvalidRequestError: naming the field and its rule
     """
     fields = _object(body)
+    if fields.get("dryRun") is None:
+        # What removes things is asked for in words, never by an empty body.
+        _refuse("dryRun", "given: true only says what would go", None)
     return PruneRequest(
         dry_run=_flag(fields, "dryRun"), keep=_integer(fields, "keep", 1, _MOST_KEPT)
     )
