@@ -55,7 +55,7 @@ class BuilderClient:
         self,
         request: BuildRequest,
         context_chunks: Iterable[bytes],
-        on_line: Callable[[str], None],
+        on_line: Callable[[str], object],
     ) -> Iterator[BuildResult]:
         """Build an image; its spool can be read inside the ``with`` and is deleted after it.
 
@@ -130,7 +130,7 @@ def _broken_off(exc: OSError) -> BuilderUnavailableError:
     return BuilderUnavailableError(f"the connection to the builder broke off: {exc}")
 
 
-def _read_result(connection: socket.socket, on_line: Callable[[str], None]) -> BuildResult:
+def _read_result(connection: socket.socket, on_line: Callable[[str], object]) -> BuildResult:
     parser = frames.FrameParser()
     while data := _received(connection):
         parser.feed(data)
