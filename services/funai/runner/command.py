@@ -84,20 +84,8 @@ def run(
         target: int | IO[bytes] = subprocess.PIPE
         if not isinstance(stdout, bool):
             target = stack.enter_context(stdout.open("wb"))
-        try:
-            process = subprocess.Popen(  # noqa: S603 - the callers build argv of fixed options
-                list(argv),
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=target,
-                stderr=subprocess.STDOUT if merged else subprocess.PIPE,
-                pass_fds=tuple(pass_fds),
-                process_group=group,
-            )
-        except OSError as exc:
-            msg = f"{argv[0]} cannot be started: {exc.strerror}"
-            raise CommandMissingError(msg) from exc
-        with process:
+        errors = subprocess.STDOUT if merged else subprocess.PIPE
+        with _start(argv, env, (target, errors), pass_fds, group) as process:
             try:
                 reader = _Reader(process, on_line, merged=merged)
                 stopped = reader.read(limits)
@@ -106,6 +94,28 @@ def run(
                 return reader.finished(stopped)
             finally:
                 _kill(group)
+
+
+def _start(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    streams: tuple[int | IO[bytes], int],
+    pass_fds: Sequence[int],
+    group: int,
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - the callers build argv of fixed options
+            list(argv),
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=streams[0],
+            stderr=streams[1],
+            pass_fds=tuple(pass_fds),
+            process_group=group,
+        )
+    except OSError as exc:
+        msg = f"{argv[0]} cannot be started: {exc.strerror}"
+        raise CommandMissingError(msg) from exc
 
 
 @contextlib.contextmanager
