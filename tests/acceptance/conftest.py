@@ -19,6 +19,8 @@ from ansible.module_utils.deploy_client import DeployClient, DeployError
 
 from tests.acceptance.evidence import Ledger
 from tests.acceptance.live_platform import ROOT, Platform, PlatformError, load_platform
+from tests.acceptance.sample_build import APP_ID as BUILT_APP_ID
+from tests.acceptance.sample_build import Builder, Built
 
 RecordEvidence = Callable[[str], None]
 
@@ -33,6 +35,7 @@ FAILURE_CHARS = 400
 ORDER = (
     "test_nodes",
     "test_deploy_loop",
+    "test_build_from_git",
     "test_preview",
     "test_database_access",
     "test_credentials",
@@ -210,3 +213,21 @@ def app(platform: Platform, deploy: Deploy, deploy_client: DeployClient) -> Iter
     yield deployed
     with suppress(DeployError):
         deploy_client.clean_up_app(APP_ID, USER_ID)
+
+
+@pytest.fixture(scope="session")
+def builder(
+    platform: Platform, deploy_client: DeployClient, http: requests.Session
+) -> Iterator[Builder]:
+    """The sample repository as an app, removed at the end of the run."""
+    if not platform.settings["acceptance_sample_repository"]:
+        pytest.skip("the inventory defines no acceptance_sample_repository to build")
+    yield Builder(platform, deploy_client, http)
+    with suppress(DeployError):
+        deploy_client.clean_up_app(BUILT_APP_ID, USER_ID)
+
+
+@pytest.fixture(scope="session")
+def built(builder: Builder) -> Built:
+    """The sample, built once for the run."""
+    return builder.build()

@@ -45,6 +45,7 @@ _CREDENTIALS = (
     "vault_gateway_token",
     "vault_db_password",
     "vault_db_observer_password",
+    "vault_registry_pull_password",
 )
 _SETTINGS = (
     "communication_flows",
@@ -53,6 +54,8 @@ _SETTINGS = (
     "acceptance_image",
     "acceptance_next_image",
     "acceptance_container_port",
+    "acceptance_sample_repository",
+    "acceptance_sample_commit",
     "acceptance_preview_user",
 )
 

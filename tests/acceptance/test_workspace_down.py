@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.acceptance.conftest import Deploy, DeployedApp, RecordEvidence
     from tests.acceptance.live_platform import Platform
+    from tests.acceptance.sample_build import Builder, Built
 
 CONTAINER_PREFIX = "funai-lab-"
 BOOT_SECONDS = 120
@@ -77,3 +78,18 @@ def test_deploy_succeeds_while_the_workspace_host_is_off(
     )
     assert again.job["status"] == "SUCCEEDED"
     assert answer.status_code == 200
+
+
+@pytest.mark.disturbs
+@pytest.mark.point("A build does not touch the Workspace host")
+def test_build_succeeds_while_the_workspace_host_is_off(
+    builder: Builder,
+    built: Built,
+    stopped_workspace: list[str],
+    record_evidence: RecordEvidence,
+) -> None:
+    again = builder.build(rebuild=True)
+
+    record_evidence(f"{', '.join(stopped_workspace)} off: job {again.job['id']} SUCCEEDED")
+    assert again.revision["commit"] == built.revision["commit"]
+    assert any("STEP" in line["text"] for line in again.log)
