@@ -29,9 +29,13 @@ def user() -> Iterator[str]:
     name = f"funai-test-{os.getpid()}"
     argv = [
         "/usr/sbin/useradd",
+        # Such a user gets no ids beside those below.
+        "--system",
         "--uid",
         str(USER_ID),
         "--no-create-home",
+        # It would make lastlog as long as this id is high.
+        "--no-log-init",
         "--shell",
         "/usr/sbin/nologin",
         name,
