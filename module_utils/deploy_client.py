@@ -22,9 +22,10 @@ Shape = t.TypeVar("Shape", dict[str, t.Any], list[dict[str, t.Any]])
 DEFAULT_TIMEOUT = 10  # seconds
 NOT_FOUND = 404
 SUCCESS = 200
-#: Largest page Deploy serves of jobs and of placements (docs/contract.md, section 3).
+#: Largest page Deploy serves of jobs, placements and revisions (docs/contract.md, section 3).
 JOBS_PAGE = 200
 PLACEMENTS_PAGE = 2000
+REVISIONS_PAGE = 200
 #: Seconds between two looks at a job that is waited for.
 JOB_POLL_SECONDS = 0.5
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
@@ -37,6 +38,15 @@ class DeployError(Exception):
         super().__init__(message)
         #: The envelope's code or, where there was no envelope, the HTTP status.
         self.code = code
+
+
+class JobFailedError(DeployError):
+    """A job ended without success."""
+
+    def __init__(self, message: str, job: JSONObject) -> None:
+        super().__init__(message)
+        #: The job, keys as on the wire.
+        self.job = job
 
 
 @dataclass(frozen=True)
@@ -218,15 +228,33 @@ class DeployClient:
                 raise DeployError(msg)
             pause.wait(JOB_POLL_SECONDS)
 
-    def is_stopped(self, app_id: str) -> bool:
-        """Return whether the app was stopped after its last job."""
+    def job_log(self, job_id: str, tail: int) -> list[JSONObject]:
+        """Return the last lines of the job's log, oldest first."""
+        path = f"/deploy/jobs/{quote(job_id, safe='')}/logs"
+        total = int(self._get(path, {"limit": 1})["total"])
+        query = {"offset": max(total - tail, 0), "limit": tail}
+        return [dict(line) for line in self._get(path, query)["lines"]]
+
+    def app(self, app_id: str) -> JSONObject | None:
+        """Return what runs of the app and why, or None where Deploy knows no such app."""
         try:
-            run = self._get(f"/deploy/apps/{quote(app_id, safe='')}")
+            return self._get(f"/deploy/apps/{quote(app_id, safe='')}")
         except DeployError as exc:
             if exc.code == NOT_FOUND:
-                return False
+                return None
             raise
-        return bool(run["lastJobStatus"] == "STOPPED")
+
+    def revisions(self, app_id: str) -> list[JSONObject]:
+        """Return the app's newest revisions, newest first; none for an unknown app."""
+        path = f"/deploy/apps/{quote(app_id, safe='')}/revisions"
+        return self._get_list(path, {"limit": REVISIONS_PAGE})
+
+    def rollback_app(self, app_id: str, revision: int, reason: str | None = None) -> JSONObject:
+        """Create the job that brings the app back to a revision, in place of one under way."""
+        body: JSONObject = {"revision": revision, "onConflict": "supersede"}
+        if reason:
+            body["reason"] = reason
+        return self._post(f"/deploy/apps/{quote(app_id, safe='')}/rollback", body)
 
     def stop_app(self, app_id: str, user_id: int) -> JSONObject:
         """Stop the app's container and keep its records; return the agent's part."""
@@ -312,9 +340,9 @@ def payload_of(params: JSONObject) -> JSONObject:
 def succeeded(job: JSONObject) -> JSONObject:
     """Return an ended job.
 
-    :raises DeployError: where it did not succeed; the text carries Deploy's reason
+    :raises JobFailedError: where it did not succeed; the text carries Deploy's reason
     """
     if job["status"] != "SUCCEEDED":
         msg = f"job {job['id']} ended {describe_job(job)}"
-        raise DeployError(msg)
+        raise JobFailedError(msg, job)
     return job

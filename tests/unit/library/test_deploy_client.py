@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import deploy_client
-from ansible.module_utils.deploy_client import DeployClient, DeployError
+from ansible.module_utils.deploy_client import DeployClient, DeployError, JobFailedError
 
 SUMMARY = {
     "nodeId": 1,
@@ -121,6 +121,37 @@ def test_waiting_too_long_says_what_the_job_is_doing(wire: Any) -> None:
 
     with pytest.raises(DeployError, match=r"still PENDING \(no node can take the app\) after 0 s"):
         client().wait_for_job("j1", 0)
+
+
+def test_end_of_a_log_is_asked_for_by_its_length(wire: Any) -> None:
+    line = {"n": 41, "phase": "BUILD", "text": "make"}
+    seen = wire({"total": 42, "lines": []}, {"total": 43, "lines": [line]})
+
+    assert client().job_log("j1", 5) == [line]
+    assert seen.requests[1][0].endswith("/deploy/jobs/j1/logs?offset=37&limit=5")
+
+
+def test_rollback_names_revision_and_reason_and_wins_over_a_job_under_way(wire: Any) -> None:
+    seen = wire({"id": "j2"})
+
+    client().rollback_app("a1", 3, "errors since the release")
+
+    url, request = seen.requests[0]
+    assert url.endswith("/deploy/apps/a1/rollback")
+    assert json.loads(request["data"]) == {
+        "revision": 3,
+        "reason": "errors since the release",
+        "onConflict": "supersede",
+    }
+
+
+def test_job_that_did_not_succeed_goes_with_its_error() -> None:
+    job = {"id": "j1", "status": "FAILED", "errorMessage": "no rule to make target"}
+
+    with pytest.raises(JobFailedError, match=r"job j1 ended FAILED \(no rule") as failed:
+        deploy_client.succeeded(job)
+
+    assert failed.value.job is job
 
 
 def test_job_id_cannot_leave_its_place_in_the_path(wire: Any) -> None:
