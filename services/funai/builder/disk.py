@@ -40,7 +40,7 @@ class DiskWatch:
         self._layers_at_start = storage.layer_folders(settings.storage_dir)
         self._measuring: subprocess.Popen[bytes] | None = None
         self._started_at = time.monotonic()
-        self._next_at = self._started_at + _SOON_SECONDS
+        self._next_at = self._started_at + _MEASURE_SECONDS
 
     @property
     def processes(self) -> list[subprocess.Popen[bytes]]:

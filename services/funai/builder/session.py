@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -25,7 +27,6 @@ from funai.builder.model import (
 from funai.builder.transcript import Transcript
 
 if TYPE_CHECKING:
-    import socket
     from pathlib import Path
 
     from funai.builder.config import Settings
@@ -57,7 +58,9 @@ def serve(settings: Settings, client: socket.socket) -> None:
                 connection.wait_until_done()
         finally:
             folders.remove(settings, buildah, folder.name)
-    client.close()
+    # Not only closed: the service manager holds the connection too, until this process has ended.
+    with contextlib.suppress(OSError):
+        client.shutdown(socket.SHUT_RDWR)
     prune.shrink(settings, buildah)
 
 
