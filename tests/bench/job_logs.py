@@ -295,7 +295,7 @@ def measure(rounds: int) -> dict[str, Any]:
         "title": "A job's log, from a runner to a follower",
         "ours": {
             **seen,
-            "lines": lines,
+            "thousands_of_lines": rounds,
             "lines_per_second": round(lines / seconds),
             "connections": follower.connections,
             "resident_before_mb": round(follower.before_mb, 1),
