@@ -76,13 +76,9 @@ class Buildah:
         Its layers stay as they lie here, without compression: who pushes them knows from earlier
         pushes which the registry has. buildah's own push would compress them all each time.
         """
-        settings = self._settings
-        store = f"{self._driver}@{settings.storage_dir}+{settings.run_dir}"
-        if self._driver == "fuse-overlayfs":
-            store = store.replace(self._driver, "overlay", 1) + f":{_FUSE_OPTION}"
         argv = [*_BEHIND, *self._argv("unshare"), "skopeo", "--insecure-policy", "copy"]
         argv += ["--quiet", "--dest-oci-accept-uncompressed-layers"]
-        return [*argv, f"containers-storage:[{store}]@{image_id}", f"oci:{spool}:image"]
+        return [*argv, self._stored(image_id), f"oci:{spool}:image"]
 
     def usage_argv(self, paths: list[Path]) -> list[str]:
         """Return the command that prints the bytes below ``paths``, whoever owns them there."""
@@ -94,16 +90,26 @@ class Buildah:
         if ids:
             self._run("rm", *ids)
 
-    def remove_image(self, reference: str) -> None:
-        """Remove an image that no container uses.
+    def remove_image(self, image_id: str) -> None:
+        """Remove an image that no container uses, and only this one.
+
+        buildah's own ``rmi`` takes the images of earlier steps along, which are the cache.
 
         :raises BuildahError: where it is in use or gone
         """
-        self._run("rmi", reference)
+        self._run("unshare", "skopeo", "delete", self._stored(image_id))
 
     def remove_tree(self, path: Path) -> None:
         """Remove a folder in which other users of the builds' namespace own files."""
         self._run("unshare", "rm", "-rf", "--", str(path))
+
+    def _stored(self, image_id: str) -> str:
+        """Return what skopeo calls an image of this storage."""
+        settings = self._settings
+        store = f"{self._driver}@{settings.storage_dir}+{settings.run_dir}"
+        if self._driver == "fuse-overlayfs":
+            store = store.replace(self._driver, "overlay", 1) + f":{_FUSE_OPTION}"
+        return f"containers-storage:[{store}]@{image_id}"
 
     def _argv(self, *words: str) -> list[str]:
         return ["buildah", *self._flags, *words]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from funai.builder import folders, storage
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from funai.builder.config import Settings
 
 _DAY_SECONDS = 86400.0
+_MOST_IMAGES = 1000
 #: Part of the bound that layers without an image may take before storage is made anew.
 _ORPHANS = 0.25
 
@@ -31,7 +33,8 @@ def note_use(settings: Settings, images: Iterable[str]) -> None:
 
 def shrink(settings: Settings, buildah: Buildah) -> None:
     """Prune where the cache is over its bound."""
-    if storage.read(settings.storage_dir).total_bytes() > settings.cache_bytes:
+    found = storage.read(settings.storage_dir)
+    if found.total_bytes() > settings.cache_bytes or len(found.images) > _MOST_IMAGES:
         for _ in prune(settings, buildah):
             pass
 
@@ -39,12 +42,13 @@ def shrink(settings: Settings, buildah: Buildah) -> None:
 def prune(settings: Settings, buildah: Buildah, *, dry_run: bool = False) -> Iterator[Decision]:
     """Remove what is left of builds that died and what the cache no longer keeps; say so."""
     for build in folders.dead(settings):
-        yield Decision("build", build, 0, "remove", "it ended without cleaning up")
+        yield Decision("build", build, build, 0, "remove", "it ended without cleaning up")
         if not dry_run:
             folders.remove(settings, buildah, build)
     found = storage.read(settings.storage_dir)
     rules = Rules(
         most_bytes=settings.cache_bytes,
+        most_images=_MOST_IMAGES,
         oldest_seconds=settings.cache_days * _DAY_SECONDS,
         now=storage.now(),
         busy_since=_oldest_build(settings),
@@ -52,7 +56,7 @@ def prune(settings: Settings, buildah: Buildah, *, dry_run: bool = False) -> Ite
     for decision in decide(found, _noted(settings), rules):
         problem = "" if dry_run or decision.action == "keep" else _remove(buildah, decision)
         if problem:
-            yield Decision(decision.kind, decision.name, decision.bytes, "keep", problem)
+            yield replace(decision, action="keep", why=problem)
         else:
             yield decision
     if not dry_run:
@@ -78,7 +82,7 @@ def forget_since(settings: Settings, buildah: Buildah, since: float, build: str)
 def _remove(buildah: Buildah, decision: Decision) -> str:
     """Remove an image; return why that was not possible."""
     try:
-        buildah.remove_image(decision.name)
+        buildah.remove_image(decision.id)
     except BuildahError as exc:
         return f"could not be removed: {exc}"
     return ""
@@ -94,12 +98,14 @@ def _renew(settings: Settings, buildah: Buildah, *, dry_run: bool) -> Iterator[D
     if size <= settings.cache_bytes * _ORPHANS:
         return
     if folders.living(settings):
-        yield Decision("storage", "layers", size, "keep", "no image needs them, but a build runs")
+        yield Decision(
+            "storage", "layers", "", size, "keep", "no image needs them, but a build runs"
+        )
     elif dry_run:
-        yield Decision("storage", "layers", size, "remove", "no image needs them")
+        yield Decision("storage", "layers", "", size, "remove", "no image needs them")
     elif (retired := folders.retire_storage(settings)) is not None:
         folders.remove_tree(buildah, retired)
-        yield Decision("storage", "layers", size, "remove", "no image needs them")
+        yield Decision("storage", "layers", "", size, "remove", "no image needs them")
 
 
 def _oldest_build(settings: Settings) -> float:

@@ -19,6 +19,8 @@ class Decision:
 
     kind: str
     name: str
+    #: What it is removed by.
+    id: str
     #: Bytes that its removal sets free, or would.
     bytes: int
     action: str
@@ -40,6 +42,8 @@ class Rules:
     """What the cache may hold."""
 
     most_bytes: int
+    #: For each step buildah looks through all of them.
+    most_images: int
     oldest_seconds: float
     now: float
     #: Images used since then belong to builds that run; 0 would spare all, infinity none.
@@ -64,18 +68,20 @@ def decide(found: Inventory, noted: Mapping[str, float], rules: Rules) -> list[D
     used = last_uses(found, noted)
     references = _references(found)
     total = found.total_bytes()
+    count = len(found.images)
     order = sorted(found.images, key=lambda each: (used[each.id], -len(found.chain(each.layer))))
     decisions = []
     for image in order:
         alone = [layer for layer in found.chain(image.layer) if references[layer] == {image.id}]
         size = sum(found.layers[layer].size for layer in alone)
-        action, why = _fate(found, image, used[image.id], total, rules)
+        action, why = _fate(found, image, used[image.id], (total, count), rules)
         if action == "remove":
             total -= size
+            count -= 1
             for layer in found.chain(image.layer):
                 references[layer].discard(image.id)
         name = image.names[0] if image.names else image.id
-        decisions.append(Decision("image", name, size, action, why))
+        decisions.append(Decision("image", name, image.id, size, action, why))
     return decisions
 
 
@@ -91,8 +97,9 @@ def _references(found: Inventory) -> dict[str, set[str]]:
 
 
 def _fate(
-    found: Inventory, image: Image, used_at: float, total: int, rules: Rules
+    found: Inventory, image: Image, used_at: float, held: tuple[int, int], rules: Rules
 ) -> tuple[str, str]:
+    total, count = held
     if any(container.image == image.id for container in found.containers):
         return "keep", "a build uses it"
     if used_at >= rules.busy_since:
@@ -100,9 +107,14 @@ def _fate(
     days = (rules.now - used_at) / _DAY_SECONDS
     if rules.now - used_at > rules.oldest_seconds:
         return "remove", f"not used for {days:.0f} days"
+    over = []
     if total > rules.most_bytes:
-        over = total - rules.most_bytes
-        return "remove", f"the cache is {over} bytes over its bound; last used {days:.1f} days ago"
+        over.append(f"{total - rules.most_bytes} bytes")
+    if count > rules.most_images:
+        over.append(f"{count - rules.most_images} images")
+    if over:
+        text = " and ".join(over)
+        return "remove", f"the cache is {text} over its bound; last used {days:.1f} days ago"
     return "keep", f"the cache is within its bound; last used {days:.1f} days ago"
 
 

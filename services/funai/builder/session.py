@@ -49,8 +49,8 @@ def serve(settings: Settings, client: socket.socket) -> None:
     for dead in folders.dead(settings):
         folders.remove(settings, buildah, dead)
     with folders.build_folder(settings, request.id) as folder:
+        build = Build(settings, buildah, connection, request, folder)
         try:
-            build = Build(settings, buildah, connection, request, folder)
             result = build.result(started_at)
             _log.info("build %s: %s", request.id, result.reason or result.image_id)
             connection.send_result(result)
@@ -58,6 +58,7 @@ def serve(settings: Settings, client: socket.socket) -> None:
                 connection.wait_until_done()
         finally:
             folders.remove(settings, buildah, folder.name)
+            build.forget_image()
     # Not only closed: the service manager holds the connection too, until this process has ended.
     with contextlib.suppress(OSError):
         client.shutdown(socket.SHUT_RDWR)
@@ -99,6 +100,7 @@ class Build:
         self._folder = folder
         self._transcript = Transcript()
         self._began_at = storage.now()
+        self._passing_image = ""
 
     def result(self, started_at: float) -> BuildResult:
         """Build and export; return how it ended.
@@ -142,13 +144,23 @@ class Build:
         env = self._buildah.environment(folder)
         execution.run(self._buildah.build_argv(request, folder, cached=cached), env)
         image_id = (folder / "iid").read_text().removeprefix("sha256:")
+        if request.labels or not cached:
+            self._passing_image = image_id
         prune.note_use(self._settings, self._transcript.cached | {image_id})
         spool = self._settings.spool_dir / folder.name
         spool.mkdir(mode=0o755)
         execution.run(self._buildah.export_argv(image_id, spool), env)
-        if not cached:
-            self._buildah.remove_image(image_id)
         return image_id, spool
+
+    def forget_image(self) -> None:
+        """Remove an image that no later build can begin from.
+
+        With labels of its own it is the last step's image once more, which stays; without a cache
+        nothing of it may be found.
+        """
+        if self._passing_image:
+            with contextlib.suppress(BuildahError):
+                self._buildah.remove_image(self._passing_image)
 
     def _receive(self, deadline: float) -> bool:
         """Take the context and write what buildah needs; return whether layers may be cached."""

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 BUSYBOX = Path("/bin/busybox")
 SERVICES = Path(__file__).parents[3] / "services"
 _WAIT_SECONDS = 60.0
+#: Two runs on one machine have different ids.
+_RUN = os.getpid() % 1000
 #: The user of these tests and the ids of their builds; nobody else on this machine has any as high, so
 #: that they tell whose a process is.
-USER_ID = 1_800_000_000
-SUBORDINATE_IDS = 1_900_000_000
+USER_ID = 1_800_000_000 + _RUN
 COUNT = 65536
+SUBORDINATE_IDS = 1_900_000_000 + _RUN * COUNT
 
 
 @dataclass

@@ -21,11 +21,22 @@ if TYPE_CHECKING:
 GOOD = dockerfile("mkdir /x; chown 1000:1000 /x; echo built")
 
 
+def cached(found: Outcome) -> list[str]:
+    """List the steps that were not run because the cache had their layers."""
+    return [line for line in found.lines if line.startswith("--> Using cache")]
+
+
+def test_output_comes_line_by_line_while_a_step_runs(builder: Builder) -> None:
+    # Of a step that ends at once buildah 1.28 now and then loses the last words.
+    found = builder.build(dockerfile("echo one; echo two >&2; sleep 1"))
+
+    assert [line for line in found.lines if line in {"one", "two"}] == ["one", "two"]
+
+
 def test_image_is_built_exported_and_forgotten(builder: Builder) -> None:
     found = builder.build(GOOD, labels={"io.funai.job": "job-1"}, build_args={"A": "1"})
 
     assert found.result.ok, found.lines
-    assert "built" in found.lines
     assert found.files == ["blobs", "index.json", "oci-layout"]
     assert found.config["config"]["Labels"]["io.funai.job"] == "job-1"
     assert len(found.config["rootfs"]["diff_ids"]) == 2
@@ -36,31 +47,42 @@ def test_layers_of_an_earlier_build_are_used_again(builder: Builder) -> None:
     builder.build(GOOD, labels={"io.funai.job": "job-1"})
     found = builder.build(GOOD, labels={"io.funai.job": "job-2"})
 
-    assert len([line for line in found.lines if line.startswith("--> Using cache")]) == 2
+    assert len(cached(found)) == 2
     assert found.config["config"]["Labels"]["io.funai.job"] == "job-2"
+
+
+def test_image_of_each_job_passes_and_only_its_steps_stay(builder: Builder) -> None:
+    builder.build(GOOD, labels={"io.funai.job": "job-1"})
+    builder.wait()
+    before = builder.images()
+    builder.build(GOOD, labels={"io.funai.job": "job-2"})
+    builder.wait()
+
+    assert builder.images() == before
+    assert len(before) == 2
 
 
 def test_layers_are_made_anew_where_that_is_asked_for(builder: Builder) -> None:
     builder.build(GOOD)
     found = builder.build(GOOD, no_cache=True)
 
-    assert "built" in found.lines
+    assert cached(found) == []
 
 
 def test_step_that_mounts_is_never_taken_from_the_cache(builder: Builder) -> None:
-    step = '["/bin/sh", "-c", "echo stepped"]'
-    text = f"{dockerfile()}RUN --mount=type=cache,target=/cache {step}\n"
+    text = f'{dockerfile()}RUN --mount=type=cache,target=/cache ["/bin/sh", "-c", "date"]\n'
     builder.build(text)
     found = builder.build(text)
 
-    assert "stepped" in found.lines
+    assert found.result.ok
+    assert cached(found) == []
     assert builder.images() == set()
 
 
 def test_shell_of_a_dockerfile_is_used(builder: Builder) -> None:
-    text = f'{dockerfile()}SHELL ["/bin/sh", "-c"]\nRUN echo from the shell\n'
+    text = f'{dockerfile()}COPY busybox /bin/true\nSHELL ["/bin/true"]\nRUN exit 3\n'
 
-    assert "from the shell" in builder.build(text).lines
+    assert builder.build(text).result.ok
 
 
 FAULTS = [
@@ -171,9 +193,7 @@ def test_image_in_the_storage_is_no_base_for_others(builder: Builder) -> None:
 
 
 def test_step_cannot_leave_its_root_folder(builder: Builder) -> None:
-    found = builder.build(dockerfile("chroot / true || echo kept in"))
-
-    assert "kept in" in found.lines
+    assert builder.build(dockerfile("! chroot / true")).result.ok
 
 
 def test_request_that_is_none_is_answered(builder: Builder) -> None:

@@ -28,8 +28,13 @@ def inventory(*containers: Container) -> Inventory:
     return Inventory({layer.id: layer for layer in layers}, images, list(containers))
 
 
-def rules(most_bytes: int = 1000, days: float = 30, busy_since: float = math.inf) -> Rules:
-    return Rules(most_bytes, days * DAY, NOW, busy_since)
+def rules(
+    most_bytes: int = 1000,
+    days: float = 30,
+    busy_since: float = math.inf,
+    most_images: int = 100,
+) -> Rules:
+    return Rules(most_bytes, most_images, days * DAY, NOW, busy_since)
 
 
 def removed(decisions: list[Decision]) -> list[tuple[str, int]]:
@@ -71,6 +76,12 @@ def test_what_is_built_on_a_base_goes_before_it() -> None:
         ("img-new", 20),
         ("registry/base:1", 100),
     ]
+
+
+def test_images_are_no_more_than_their_bound() -> None:
+    found = decide(inventory(), {}, rules(most_images=3))
+
+    assert removed(found) == [("img-old", 30)]
 
 
 def test_unused_image_goes_by_its_days_also_within_the_bound() -> None:
