@@ -25,6 +25,8 @@ class SourceRepository:
         self.url = f"https://{platform.address('forge')}/git/{name}.git"
 
     def __enter__(self) -> Self:
+        # The folder of all repositories is root's: git may not make one there.
+        self._run(["install", "--directory", "--owner=git", "--group=git", self._path])
         self._git(None, "clone", "--quiet", "--bare", SAMPLE, self._path)
         return self
 
