@@ -7,6 +7,7 @@ import os
 import pytest
 
 from tests.bench import (
+    build_job,
     deploy_latency,
     job_logs,
     redeploy_under_load,
@@ -27,6 +28,7 @@ QUICK = os.environ.get("FUNAI_BENCH_QUICK") == "1"
         pytest.param(deploy_latency, 30, 5, id="deploy latency"),
         pytest.param(redeploy_under_load, 20, 3, id="redeploy under load"),
         pytest.param(rollback, 20, 4, id="rollback"),
+        pytest.param(build_job, 10, 3, id="build job"),
         pytest.param(job_logs, 1000, 50, id="job logs"),
     ],
 )
