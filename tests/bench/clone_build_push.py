@@ -58,22 +58,32 @@ def prepare() -> dict[str, str]:
     }
 
 
-def main() -> None:
-    """Build what is asked for until there is no more."""
-    environment = prepare()
-    pushed = []
-    for line in sys.stdin:
-        words = line.split()
-        pushed.append(words[-1])
-        started = time.monotonic()
-        command = ["sh", "-c", STEPS, "sh", *words]
-        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
-        print(time.monotonic() - started, flush=True)  # noqa: T201 -- the answer
+def clean_up(pushed: list[str], environment: dict[str, str]) -> None:
+    """Remove what this made: images in the registry, the storage, the logins."""
     for image in pushed:
         command = ["skopeo", "delete", f"docker://{image}"]
         subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=False)
+    # The storage mounts its own folder.
+    command = ["umount", str(STORE / "overlay")]
+    subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
     shutil.rmtree(STORE, ignore_errors=True)
     shutil.rmtree(RUN, ignore_errors=True)
+
+
+def main() -> None:
+    """Build what is asked for until there is no more."""
+    environment = prepare()
+    pushed: list[str] = []
+    try:
+        for line in sys.stdin:
+            words = line.split()
+            pushed.append(words[-1])
+            started = time.monotonic()
+            command = ["sh", "-c", STEPS, "sh", *words]
+            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+            print(time.monotonic() - started, flush=True)  # noqa: T201 -- the answer
+    finally:
+        clean_up(pushed, environment)
 
 
 main()
