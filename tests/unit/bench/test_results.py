@@ -72,7 +72,7 @@ def test_build_may_take_two_seconds_more_than_the_script() -> None:
 
 def test_phases_of_a_build_are_those_that_the_runner_reported() -> None:
     result = {"phases": [{"phase": "BUILD", "seconds": 1.5}]}
-    events = [{"detail": None}, {"detail": {"result": result}}]
+    events: list[dict[str, Any]] = [{"detail": None}, {"detail": {"result": result}}]
 
     assert build_job.phases(events) == {"build": 1.5}
 
