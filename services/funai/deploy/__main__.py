@@ -15,6 +15,7 @@ from funai.deploy.config import (
     Secrets,
     Settings,
 )
+from funai.deploy.registries.model import RegistryError, read_accounts
 
 #: Wrong settings: systemd does not start the service again before they change.
 EXIT_SETTINGS = 2
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
             return _migrate(check=options.check)
         if options.command == "prune":
             return _prune(dry_run=options.dry_run, as_json=options.json)
-    except ConfigError as exc:
+    except (ConfigError, RegistryError) as exc:
         sys.stderr.write(f"funai-deploy: {exc}\n")
         return EXIT_SETTINGS
     return _openapi()
@@ -51,6 +52,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _serve() -> int:
     settings = Settings.from_env(os.environ)
+    # The worker reads it; here a wrong one ends the service in a way that systemd does not repeat.
+    read_accounts(settings.retention.registries_file)
     from funai.deploy.server import Server  # noqa: PLC0415 - migrate needs none of it
 
     Server(settings).run()

@@ -21,6 +21,7 @@ from funai.deploy.jobs.repository import Candidate, JobRepository
 from funai.deploy.nodes.repository import NodeRepository
 from funai.deploy.placements.model import Waiting, decide
 from funai.deploy.placements.repository import AppRepository, PlacementRepository
+from funai.deploy.retention.model import EVENT_DAYS, LOG_DAYS
 from funai.deploy.runners import repository as runners
 
 if TYPE_CHECKING:
@@ -34,10 +35,7 @@ _LOG = logging.getLogger(__name__)
 _BATCH = 50
 #: Rounds between two sweeps of old rows and leftovers.
 _SWEEP_ROUNDS = 30
-_EVENT_DAYS = 90
 _EVENT_BATCH = 1000
-#: Logs that nothing was added to for longer go, whatever becomes of their jobs.
-_LOG_DAYS = 30
 
 
 class Reaper:
@@ -152,8 +150,8 @@ class Reaper:
 
     def _sweep(self) -> None:
         database = self._parts.database
-        database.run(lambda c: events.prune(c, older_than_days=_EVENT_DAYS, limit=_EVENT_BATCH))
-        database.run(lambda c: delete_old_logs(c, older_than_days=_LOG_DAYS, limit=_BATCH))
+        database.run(lambda c: events.prune(c, older_than_days=EVENT_DAYS, limit=_EVENT_BATCH))
+        database.run(lambda c: delete_old_logs(c, older_than_days=LOG_DAYS, limit=_BATCH))
         database.run(runners.forget_old)
         self._apps.clear_leftovers(_BATCH)
 

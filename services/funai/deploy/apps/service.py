@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 _STOP_SECONDS = 60.0
 #: With the connection's two, and the database's work, below the eight that callers wait for.
 _DELETE_SECONDS = 3.0
-#: Then no further image is removed from the registry; one removal may take a second more.
-_REMOVE_SECONDS = 0.5
+#: All that the registry gets of them.
+_REMOVE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ class AppService:
         """
         if not self._retention.enabled:
             return None
-        return self._retention.prune(dry_run=False, app_id=app_id, seconds=_REMOVE_SECONDS)
+        ends_at = time.monotonic() + _REMOVE_SECONDS
+        return self._retention.prune(dry_run=False, app_id=app_id, ends_at=ends_at)
 
     def clear_leftovers(self, limit: int) -> None:
         """Remove containers from nodes on which an app was left behind. For the reaper."""

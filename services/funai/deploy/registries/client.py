@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
-import re
+import time
 from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 import requests
 
-from funai.deploy.registries.model import RegistryError, RegistryKind, RegistryRefusedError
+from funai.deploy.registries import token
+from funai.deploy.registries.answer import error_code, json_object, said
+from funai.deploy.registries.model import (
+    RegistryAwayError,
+    RegistryError,
+    RegistryKind,
+    RegistryRefusedError,
+)
 
 if TYPE_CHECKING:
     from funai.deploy.registries.model import Account
 
-_TIMEOUT_SECONDS = (2.0, 4.0)
+_CONNECT_SECONDS = 2.0
+_ANSWER_SECONDS = 4.0
 #: Tags of a repository that are looked at; with more than these an image is rather kept.
 MAX_TAGS = 1000
+_PAGE = 100
 _MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json,"
     " application/vnd.docker.distribution.manifest.v2+json,"
     " application/vnd.docker.distribution.manifest.list.v2+json"
 )
-_GONE = {HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NOT_FOUND}
-_NEVER = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.METHOD_NOT_ALLOWED}
-_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+_REMOVED = {HTTPStatus.ACCEPTED, HTTPStatus.OK}
+#: With these a registry says that it looked and found nothing; a proxy's 404 says no such thing.
+_UNKNOWN = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"}
+#: Whatever is asked next is answered the same.
+_AWAY = {HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 class RegistryClient:
-    """One registry in the name of one account; closed by its ``with`` block."""
+    """One registry in the name of one account.
 
-    def __init__(self, account: Account) -> None:
+    :param ends_at: on the monotonic clock; then nothing is asked or waited for any more
+    """
+
+    def __init__(self, account: Account, ends_at: float) -> None:
         self._account = account
+        self._ends_at = ends_at
         self._base = f"{account.scheme}://{account.host}"
         self._session = requests.Session()
         self._session.trust_env = False
+        # A cookie would make Harbor take us for a browser.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         if Path(account.ca_file).exists():
             self._session.verify = account.ca_file
         self._tokens: dict[str, str] = {}
@@ -44,21 +62,26 @@ class RegistryClient:
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
         self._session.close()
 
-    def tags_of(self, repository: str, digest: str) -> list[str]:
-        """Return the tags that name the image.
+    def other_tag(self, repository: str, digest: str, own: set[str]) -> str | None:
+        """Return a tag that names the image beside our own, or None.
 
         :raises RegistryError: where the registry does not say, or the repository has too many tags
         """
-        tags = self._tags(repository)
-        return [tag for tag in tags if self._digest(repository, tag) == digest]
+        others = (tag for tag in self._tags(repository) if tag not in own)
+        return next((tag for tag in others if self._digest(repository, tag) == digest), None)
 
     def remove(self, repository: str, digest: str) -> None:
         """Remove an image with its tags; one that is gone is fine.
 
         :raises RegistryRefusedError: where the registry will never do it
-        :raises RegistryError: where it did not do it now
+        :raises RegistryAwayError: where the registry does nothing now
+        :raises RegistryError: where it did not do it
         """
         path = f"/v2/{repository}/manifests/{digest}"
         if self._account.kind is RegistryKind.HARBOR:
@@ -67,103 +90,90 @@ class RegistryClient:
             inner = quote(quote(name, safe=""), safe="")
             path = f"/api/v2.0/projects/{project}/repositories/{inner}/artifacts/{digest}"
         answer = self._ask("DELETE", path, repository)
-        if answer.status_code in _GONE:
+        if answer.status_code in _REMOVED or _is_unknown(answer):
             return
-        said = f"DELETE {self._account.host}{path} answered {answer.status_code}{_words(answer)}"
-        if answer.status_code in _NEVER:
-            msg = f"{said}; let the account delete, or switch deletes on in the registry"
+        if answer.status_code in self._account.refusals:
+            msg = f"{said(answer)}; let the account delete, or switch deletes on in the registry"
             raise RegistryRefusedError(msg)
-        raise RegistryError(said)
+        raise _error(answer)
 
     def _tags(self, repository: str) -> list[str]:
-        path = f"/v2/{repository}/tags/list?n={MAX_TAGS + 1}"
-        answer = self._ask("GET", path, repository)
-        if answer.status_code == HTTPStatus.NOT_FOUND:
-            return []
-        if answer.status_code != HTTPStatus.OK:
-            said = f"GET {self._account.host}{path} answered {answer.status_code}{_words(answer)}"
-            raise RegistryError(said)
-        tags = _object(answer).get("tags") or []
-        if len(tags) > MAX_TAGS:
-            msg = f"{self._account.host}/{repository} has more than {MAX_TAGS} tags to look at"
-            raise RegistryError(msg)
-        return [str(tag) for tag in tags]
+        found: list[str] = []
+        last = ""
+        while True:
+            path = f"/v2/{repository}/tags/list?n={_PAGE}{last}"
+            answer = self._ask("GET", path, repository)
+            if _is_unknown(answer):
+                return []
+            if answer.status_code != HTTPStatus.OK:
+                raise _error(answer)
+            page = [str(tag) for tag in json_object(answer).get("tags") or []]
+            found += page
+            if len(found) > MAX_TAGS:
+                msg = f"{self._account.host}/{repository} has more than {MAX_TAGS} tags to look at"
+                raise RegistryError(msg)
+            if "next" not in answer.links or not page:
+                return found
+            last = f"&last={quote(page[-1])}"
 
     def _digest(self, repository: str, tag: str) -> str:
         answer = self._ask("HEAD", f"/v2/{repository}/manifests/{quote(tag)}", repository)
-        if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            msg = f"{self._account.host}/{repository}:{tag} cannot be read: {answer.status_code}"
-            raise RegistryError(msg)
-        return str(answer.headers.get("Docker-Content-Digest", ""))
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            return ""
+        digest = answer.headers.get("Docker-Content-Digest")
+        if answer.status_code != HTTPStatus.OK or not digest:
+            raise _error(answer)
+        return digest
 
     def _ask(self, method: str, path: str, repository: str) -> requests.Response:
         answer = self._send(method, path, self._tokens.get(repository))
         challenge = answer.headers.get("WWW-Authenticate", "")
         if answer.status_code == HTTPStatus.UNAUTHORIZED and challenge.startswith("Bearer "):
-            self._tokens[repository] = self._token(challenge, repository)
+            query = token.request(challenge, self._base, repository)
+            granted = self._request("GET", query.realm, params=query.parameters)
+            self._tokens[repository] = token.read(granted)
             answer = self._send(method, path, self._tokens[repository])
         return answer
 
-    def _send(self, method: str, path: str, token: str | None) -> requests.Response:
+    def _send(self, method: str, path: str, bearer: str | None) -> requests.Response:
         headers = {"Accept": _MANIFESTS}
-        auth = None if token else (self._account.username, self._account.password)
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
+        if bearer:
+            headers["Authorization"] = f"Bearer {bearer}"
+        return self._request(method, self._base + path, headers=headers, with_password=not bearer)
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str] | None = None,
+        params: dict[str, str] | None = None,
+        with_password: bool = True,
+    ) -> requests.Response:
+        left = self._ends_at - time.monotonic()
+        what = f"{method} {url.partition('?')[0]}"
+        if left <= 0:
+            msg = f"there was no time left for {what}"
+            raise RegistryAwayError(msg)
         try:
             return self._session.request(
                 method,
-                self._base + path,
+                url,
                 headers=headers,
-                auth=auth,
-                timeout=_TIMEOUT_SECONDS,
+                params=params,
+                auth=(self._account.username, self._account.password) if with_password else None,
+                timeout=(min(_CONNECT_SECONDS, left / 2), min(_ANSWER_SECONDS, left / 2)),
                 allow_redirects=False,
             )
         except requests.RequestException as exc:
-            msg = f"{method} {self._account.host}{path} got no answer ({type(exc).__name__})"
-            raise RegistryError(msg) from exc
-
-    def _token(self, challenge: str, repository: str) -> str:
-        """Return a token for the repository, as the registry's challenge says where to get it."""
-        said = dict(_PARAMETER.findall(challenge))
-        realm = said.get("realm", "")
-        # The password goes to the registry itself, whatever an answer claims.
-        if not realm.startswith(f"{self._base}/"):
-            msg = f"{self._account.host} names {realm or 'no realm'} for its tokens, not itself"
-            raise RegistryRefusedError(msg)
-        query = {
-            "service": said.get("service", ""),
-            "scope": f"repository:{repository}:pull,delete",
-        }
-        try:
-            answer = self._session.get(
-                realm,
-                params=query,
-                auth=(self._account.username, self._account.password),
-                timeout=_TIMEOUT_SECONDS,
-                allow_redirects=False,
-            )
-        except requests.RequestException as exc:
-            msg = f"GET {realm} got no answer ({type(exc).__name__})"
-            raise RegistryError(msg) from exc
-        body = _object(answer)
-        token = body.get("token") or body.get("access_token")
-        if answer.status_code != HTTPStatus.OK or not token:
-            msg = f"GET {realm} answered {answer.status_code} without a token{_words(answer)}"
-            raise RegistryError(msg)
-        return str(token)
+            msg = f"{what} got no answer ({type(exc).__name__})"
+            raise RegistryAwayError(msg) from exc
 
 
-def _object(answer: requests.Response) -> dict[str, Any]:
-    try:
-        body = answer.json()
-    except requests.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}
+def _is_unknown(answer: requests.Response) -> bool:
+    return answer.status_code == HTTPStatus.NOT_FOUND and error_code(answer) in _UNKNOWN
 
 
-def _words(answer: requests.Response) -> str:
-    """Return the registry's own message, bounded, with a colon before it."""
-    errors = _object(answer).get("errors")
-    first = errors[0] if isinstance(errors, list) and errors else {}
-    message = first.get("message") if isinstance(first, dict) else ""
-    return f": {str(message)[:200]}" if message else ""
+def _error(answer: requests.Response) -> RegistryError:
+    is_away = answer.status_code in _AWAY or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return RegistryAwayError(said(answer)) if is_away else RegistryError(said(answer))

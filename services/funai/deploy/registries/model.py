@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from enum import StrEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ SYSTEM_CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
 
 class RegistryError(Exception):
     """A registry did not do what it was asked; the text says what and why."""
+
+
+class RegistryAwayError(RegistryError):
+    """It does nothing for us now: asking for the next image is of no use."""
 
 
 class RegistryRefusedError(RegistryError):
@@ -42,6 +47,14 @@ class Account:
     kind: RegistryKind = RegistryKind.DISTRIBUTION
     ca_file: str = SYSTEM_CA_FILE
     scheme: str = "https"
+
+    @property
+    def refusals(self) -> frozenset[int]:
+        """The answers to a delete that no later one would change."""
+        # On ACR deletes are a matter of how the account was set up; elsewhere of a password, too.
+        is_acr = self.kind is RegistryKind.ACR
+        denied = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} if is_acr else set()
+        return frozenset({HTTPStatus.METHOD_NOT_ALLOWED, *denied})
 
 
 def read_accounts(path: Path | None) -> dict[str, Account]:

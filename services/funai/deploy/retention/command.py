@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from funai.deploy.database import Database, make_engine
 from funai.deploy.errors import DeployError
 from funai.deploy.registries.model import RegistryError, read_accounts
+from funai.deploy.retention.rows import prune_rows
 from funai.deploy.retention.service import RetentionService
 
 if TYPE_CHECKING:
     from funai.deploy.config import DatabaseSettings, RetentionSettings
     from funai.deploy.retention.model import Entry
+
+#: Below what systemd gives it, so that it can say what it did.
+_SECONDS = 3000.0
 
 
 def run(
@@ -27,18 +32,20 @@ def run(
     try:
         accounts = read_accounts(settings.registries_file)
         service = RetentionService(connected, accounts, settings.kept_revisions)
-        done = service.prune(dry_run=dry_run)
+        ends_at = time.monotonic() + _SECONDS
+        entries = service.prune(dry_run=dry_run, ends_at=ends_at).entries
+        entries += prune_rows(connected, dry_run=dry_run, ends_at=ends_at)
     except (RegistryError, DeployError, SQLAlchemyError) as exc:
         sys.stderr.write(f"funai-deploy: could not prune: {exc}\n")
         return 1
     finally:
         connected.close()
-    for entry in done.entries:
+    for entry in entries:
         sys.stdout.write(_line(entry, as_json=as_json))
     if not as_json:
-        gone = sum(entry.action == "remove" for entry in done.entries)
+        gone = sum(entry.action == "remove" for entry in entries)
         word = "would go" if dry_run else "went"
-        sys.stdout.write(f"{gone} {word}, {len(done.entries) - gone} stay\n")
+        sys.stdout.write(f"{gone} {word}, {len(entries) - gone} stay\n")
     return 0
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from funai.deploy.revisions.model import RevisionState
 
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 #: An image whose deploy failed stays this long: the same commit may be deployed again at once.
 FAILED_SECONDS = 3600
+#: A registry that refused an image for good is asked again after this long.
+REFUSED_SECONDS = 86_400
+#: Events are kept so long, logs so long after their last line.
+EVENT_DAYS = 90
+LOG_DAYS = 30
 _RAN = frozenset({RevisionState.ACTIVE, RevisionState.SUPERSEDED})
 Action = Literal["keep", "remove"]
 
@@ -35,8 +40,30 @@ class Row:
     age_seconds: int
     #: Whether a job that has not ended goes back to it.
     is_target: bool = False
-    #: Whether the app has a job that has not ended.
+    #: Whether a job that has not ended is of the app, or names the image's repository.
     is_busy: bool = False
+    #: Why its registry lately refused to remove it, for good.
+    refusal: str = ""
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What names the revision."""
+        return self.app_id, self.number
+
+    @property
+    def image(self) -> tuple[str, str]:
+        """What names the image: revisions that share it go and stay together."""
+        return self.repository, self.digest
+
+    @property
+    def host(self) -> str:
+        """The registry, with its port."""
+        return self.repository.partition("/")[0]
+
+    @property
+    def path(self) -> str:
+        """The repository within its registry."""
+        return self.repository.partition("/")[2]
 
     @property
     def name(self) -> str:
@@ -52,16 +79,11 @@ class Verdict:
     action: Action
     why: str
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the verdict as it is printed."""
-        return asdict(
-            Entry(
-                "image",
-                self.row.name,
-                self.action,
-                f"revision {self.row.number} of app {self.row.app_id}: {self.why}",
-            )
-        )
+    @property
+    def entry(self) -> Entry:
+        """The verdict as it is shown."""
+        why = f"revision {self.row.number} of app {self.row.app_id}: {self.why}"
+        return Entry("image", self.row.name, self.action, why)
 
 
 @dataclass(frozen=True)
@@ -84,21 +106,17 @@ def decide(rows: Sequence[Row], count: int) -> list[Verdict]:
     wanted: dict[tuple[str, int], str] = {}
     for _, of_app in groupby(ordered, key=lambda row: row.app_id):
         wanted.update(_wanted(list(of_app), count))
-    shared = {
-        (row.repository, row.digest): row
-        for row in ordered
-        if (row.app_id, row.number) in wanted and row.digest
-    }
+    shared = {row.image: row for row in ordered if row.key in wanted and row.digest}
     return [_judge(row, wanted, shared) for row in ordered if row.built and row.digest]
 
 
 def _wanted(rows: list[Row], count: int) -> dict[tuple[str, int], str]:
     """Return why revisions of one app stay, by app and number."""
-    whys = {_key(row): _why_needed(row) for row in rows}
+    whys = {row.key: _why_needed(row) for row in rows}
     ran = [row for row in rows if row.state in _RAN and not row.purged]
     ran.sort(key=lambda row: (row.state is RevisionState.ACTIVE, row.activated_ms), reverse=True)
     for place, row in enumerate(ran[:count], start=1):
-        whys[_key(row)] = whys[_key(row)] or f"number {place} of the last {count}"
+        whys[row.key] = whys[row.key] or f"number {place} of the last {count}"
     return {key: why for key, why in whys.items() if why}
 
 
@@ -108,7 +126,7 @@ def _why_needed(row: Row) -> str:
     reasons = (
         (row.state is RevisionState.ACTIVE and not row.purged, "runs now"),
         (row.is_target, "a job that has not ended goes back to it"),
-        (row.is_busy, "a job of the app is under way"),
+        (row.is_busy, "a job is under way that may need it"),
         (
             failed_lately and not row.purged,
             f"its deploy failed less than {FAILED_SECONDS // 60} minutes ago",
@@ -120,21 +138,19 @@ def _why_needed(row: Row) -> str:
 def _judge(
     row: Row, wanted: dict[tuple[str, int], str], shared: dict[tuple[str, str], Row]
 ) -> Verdict:
-    if why := wanted.get(_key(row)):
+    other = shared.get(row.image)
+    same = f"revision {other.number} of app {other.app_id} has the same image" if other else ""
+    if why := wanted.get(row.key) or same or row.refusal:
         return Verdict(row, "keep", why)
-    if other := shared.get((row.repository, row.digest)):
-        return Verdict(
-            row, "keep", f"revision {other.number} of app {other.app_id} has the same image"
-        )
+    return Verdict(row, "remove", _why_not_needed(row))
+
+
+def _why_not_needed(row: Row) -> str:
     if row.purged:
-        return Verdict(row, "remove", "its app was removed")
+        return "its app was removed"
     if row.state is RevisionState.FAILED:
-        return Verdict(row, "remove", "its deploy failed")
-    return Verdict(row, "remove", "older than the revisions that are kept")
-
-
-def _key(row: Row) -> tuple[str, int]:
-    return row.app_id, row.number
+        return "its deploy failed"
+    return "older than the revisions that are kept"
 
 
 def removals(verdicts: Iterable[Verdict]) -> list[Verdict]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
 
 from funai.deploy.placements.repository import AppRepository
 from funai.deploy.registries.client import RegistryClient
-from funai.deploy.registries.model import RegistryError, RegistryRefusedError
+from funai.deploy.registries.model import RegistryAwayError, RegistryError, RegistryRefusedError
 from funai.deploy.retention import repository
-from funai.deploy.retention.model import Entry, Verdict, decide, removals
+from funai.deploy.retention.model import decide, removals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,10 +19,8 @@ if TYPE_CHECKING:
 
     from funai.deploy.database import Database
     from funai.deploy.registries.model import Account
-    from funai.deploy.retention.model import Row
+    from funai.deploy.retention.model import Entry, Row, Verdict
 
-#: A registry that refused for good is asked again after this long.
-_REFUSED_SECONDS = 86_400
 _NO_TIME = "left for the next run, this one's time was up"
 
 
@@ -32,7 +29,6 @@ class Pruned:
     """What a prune did, or would do."""
 
     entries: list[Entry] = field(default_factory=list)
-    failed: int = 0
 
 
 class RetentionService:
@@ -52,72 +48,110 @@ class RetentionService:
         """Whether there is any registry that images may be removed from."""
         return bool(self._accounts)
 
-    def prune(self, *, dry_run: bool, app_id: str | None = None, seconds: float = 3600.0) -> Pruned:
+    def prune(self, *, dry_run: bool, ends_at: float, app_id: str | None = None) -> Pruned:
         """Remove what is to go; a registry that does not answer is no reason to stop.
 
+        :param ends_at: on the monotonic clock; then no registry is asked or waited for any more
         :param app_id: look at this app's revisions only
-        :param seconds: after this no further removal is begun
         """
-        ends_at = time.monotonic() + seconds
-        # Of all apps even for one: another app may run the same image.
-        verdicts = decide(self._database.run(repository.rows), self._count)
-        verdicts = [each for each in verdicts if app_id in {None, each.row.app_id}]
-        if dry_run:
-            return Pruned([Entry(**each.to_json()) for each in verdicts])
-        done = Pruned([Entry(**each.to_json()) for each in verdicts if each.action == "keep"])
-        failed = 0
-        with ExitStack() as stack:
-            clients: dict[str, RegistryClient] = {}
-            for each in removals(verdicts):
-                why = _NO_TIME
-                if time.monotonic() < ends_at:
-                    why = self._remove(each, clients, stack)
-                failed += bool(why)
-                done.entries.append(_entry(each, why))
-        return Pruned(done.entries, failed)
+        verdicts = self._decide(app_id)
+        done = [each.entry for each in verdicts if each.action == "keep"]
+        with _Removal(self, ends_at, dry_run=dry_run) as removal:
+            done += [removal.remove(each).entry for each in removals(verdicts)]
+        return Pruned(done)
 
-    def _remove(
-        self, verdict: Verdict, clients: dict[str, RegistryClient], stack: ExitStack
-    ) -> str:
-        """Remove one image; return why it stays, or nothing."""
-        host, _, path = verdict.row.repository.partition("/")
-        account = self._accounts.get(host)
-        if account is None:
-            return f"there is no account for the registry {host}; give one in deploy_registries"
-        if host not in clients:
-            clients[host] = stack.enter_context(RegistryClient(account))
-        client = clients[host]
+    def account(self, host: str) -> Account | None:
+        """Return the account of a registry, or None."""
+        return self._accounts.get(host)
+
+    def own_tags(self, row: Row) -> set[str]:
+        """Return the tags under which the platform itself pushed the image."""
+        return self._database.run(lambda c: repository.own_tags(c, row))
+
+    def remove(self, verdict: Verdict, client: RegistryClient, path: str) -> Verdict:
+        """Remove an image that is still to go, while no job can be created that counts on it."""
+
+        def work(connection: Connection) -> Verdict:
+            AppRepository(connection).lock(verdict.row.app_id)
+            # Since the decision the app may have gone back to it.
+            now = self._decide_again(connection, verdict)
+            if now.action == "remove":
+                client.remove(path, now.row.digest)
+                repository.mark_pruned(connection, now.row, now.why)
+            return now
+
+        return self._database.run(work)
+
+    def note_refusal(self, verdict: Verdict, why: str) -> None:
+        """Have this image left alone for a while."""
+        self._database.run(lambda c: repository.note_refusal(c, verdict.row, why))
+
+    def _decide(self, app_id: str | None) -> list[Verdict]:
+        rows = self._database.run(lambda c: repository.rows(c, app_id))
+        return [each for each in decide(rows, self._count) if app_id in {None, each.row.app_id}]
+
+    def _decide_again(self, connection: Connection, verdict: Verdict) -> Verdict:
+        verdicts = decide(repository.rows(connection, verdict.row.app_id), self._count)
+        gone = replace(verdict, action="keep", why="another run has removed it meanwhile")
+        return next((each for each in verdicts if each.row.key == verdict.row.key), gone)
+
+
+class _Removal:
+    """One run over what is to go. What a registry would refuse again it is not asked again."""
+
+    def __init__(self, service: RetentionService, ends_at: float, *, dry_run: bool) -> None:
+        self._service = service
+        self._ends_at = ends_at
+        self._dry_run = dry_run
+        self._clients: dict[str, RegistryClient] = {}
+        #: Why registries, by host, need not be asked any more in this run.
+        self._away: dict[str, str] = {}
+        #: The same for repositories.
+        self._refused: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        for client in self._clients.values():
+            client.close()
+
+    def remove(self, verdict: Verdict) -> Verdict:
+        """Remove one image; return what became of it."""
+        if why := self._refused.get(verdict.row.repository):
+            self._service.note_refusal(verdict, why)
+        why = why or self._not_asked(verdict.row.host)
+        return replace(verdict, action="keep", why=why) if why else self._ask(verdict)
+
+    def _ask(self, verdict: Verdict) -> Verdict:
         try:
-            return self._database.run(lambda c: self._remove_locked(c, verdict, client, path))
+            return self._try(verdict)
         except RegistryRefusedError as exc:
-            why = str(exc)
-            self._database.run(lambda c: repository.note_refusal(c, verdict.row, why))
-            return why
+            why = self._refused[verdict.row.repository] = str(exc)
+            self._service.note_refusal(verdict, why)
+        except RegistryAwayError as exc:
+            why = self._away[verdict.row.host] = f"{exc}; the next run tries again"
         except RegistryError as exc:
-            return f"{exc}; the next run tries again"
+            why = f"{exc}; the next run tries again"
+        return replace(verdict, action="keep", why=why)
 
-    def _remove_locked(
-        self, connection: Connection, verdict: Verdict, client: RegistryClient, path: str
-    ) -> str:
-        """Remove the image while no job of the app can be created that counts on it."""
-        row = verdict.row
-        AppRepository(connection).lock(row.app_id)
-        if repository.is_busy(connection, row.app_id):
-            return "a job of the app is under way"
-        if why := repository.refused_lately(connection, row, _REFUSED_SECONDS):
-            return why
-        if foreign := _foreign(connection, row, client, path):
-            return f"the tag {foreign}, which the platform did not make, names the same image"
-        client.remove(path, row.digest)
-        repository.mark_pruned(connection, row, verdict.why)
-        return ""
+    def _not_asked(self, host: str) -> str:
+        """Return why a registry is not asked, or nothing."""
+        if self._service.account(host) is None:
+            return f"there is no account for the registry {host}; give one in deploy_registries"
+        if host in self._away:
+            return self._away[host]
+        return _NO_TIME if time.monotonic() >= self._ends_at else ""
 
-
-def _foreign(connection: Connection, row: Row, client: RegistryClient, path: str) -> str:
-    own = repository.same_image(connection, row)
-    return next((tag for tag in client.tags_of(path, row.digest) if tag not in own), "")
-
-
-def _entry(verdict: Verdict, why_not: str) -> Entry:
-    shown = Entry(**verdict.to_json())
-    return Entry(shown.kind, shown.name, "keep", why_not) if why_not else shown
+    def _try(self, verdict: Verdict) -> Verdict:
+        host, path = verdict.row.host, verdict.row.path
+        account = self._service.account(host)
+        if host not in self._clients and account is not None:
+            self._clients[host] = RegistryClient(account, self._ends_at)
+        client = self._clients[host]
+        own = self._service.own_tags(verdict.row)
+        # Before anything is locked: a repository may have many tags.
+        if foreign := client.other_tag(path, verdict.row.digest, own):
+            why = f"the tag {foreign}, which the platform did not make, names the same image"
+            return replace(verdict, action="keep", why=why)
+        return verdict if self._dry_run else self._service.remove(verdict, client, path)
