@@ -54,7 +54,7 @@ def prune(deploy: DeployProcess, accounts: Path, *options: str) -> list[dict[str
 
 
 def why_of(entries: list[dict[str, Any]], number: int) -> str:
-    return next(e["why"] for e in entries if e["why"].startswith(f"revision {number} of app"))
+    return str(next(e["why"] for e in entries if e["why"].startswith(f"revision {number} of app")))
 
 
 def actions(entries: list[dict[str, Any]]) -> list[str]:
