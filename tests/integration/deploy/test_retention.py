@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from funai.deploy.config import DatabaseSettings
+from funai.deploy.database import Database, make_engine
+from funai.deploy.registries.model import Account
+from funai.deploy.retention.service import RetentionService
 from tests.integration.deploy.registry_server import RegistryServer
-from tests.integration.deploy.revision_calls import APP, TARGET, built, run_job, states
+from tests.integration.deploy.registry_stub import RegistryStub
+from tests.integration.deploy.revision_calls import (
+    APP,
+    TARGET,
+    built,
+    finish,
+    roll_back,
+    run_job,
+    states,
+)
 from tests.integration.deploy_process import API, DeployProcess, process_env, run_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from funai.deploy.retention.model import Row
 
 PATH = "funai/u1-appshop"
 KEPT = 3
@@ -191,3 +207,107 @@ def test_malformed_accounts_are_refused_without_their_passwords(
     assert done.returncode == 1
     assert "harbor" in done.stderr
     assert "s3cret" not in done.stderr + done.stdout
+
+
+def test_image_that_a_job_of_another_app_names_stays(
+    deploy: DeployProcess, registry: RegistryServer, accounts: Path
+) -> None:
+    digests = [deploy_pushed(deploy, registry, number) for number in range(1, 5)]
+    deploy.create("blog", image=f"{registry.host}/{PATH}@{digests[0]}")
+
+    assert actions(prune(deploy, accounts)) == ["keep"] * 4
+    assert registry.has(PATH, digests[0])
+
+
+class GoingBack(RetentionService):
+    """Has a rollback begin and end between the decision and the removal."""
+
+    go_back: Callable[[], object]
+
+    def own_tags(self, row: Row) -> set[str]:
+        self.go_back()
+        return super().own_tags(row)
+
+
+def test_revision_that_was_gone_back_to_since_the_decision_stays(
+    deploy: DeployProcess, registry: RegistryServer
+) -> None:
+    digests = [deploy_pushed(deploy, registry, number) for number in range(1, 5)]
+    settings = DatabaseSettings.from_env(process_env(deploy.schema))
+    database = Database(make_engine(settings, pool_size=2))
+    account = Account(registry.host, "push", "any", scheme="http")
+    service = GoingBack(database, {registry.host: account}, KEPT)
+    service.go_back = lambda: (roll_back(deploy, revision=1), finish(deploy))
+
+    done = service.prune(dry_run=False, ends_at=time.monotonic() + 60)
+    database.close()
+
+    assert [entry.action for entry in done.entries] == ["keep"] * 4
+    assert done.entries[-1].why == "revision 1 of app shop: runs now"
+    assert registry.has(PATH, digests[0])
+
+
+def test_cleanup_of_an_app_is_not_held_up_by_a_registry_that_hangs(
+    deploy: DeployProcess, accounts: Path
+) -> None:
+    stub = RegistryStub()
+    stub.hold.clear()
+    entry = {"username": "push", "password": "not-asked-for-here", "scheme": "http"}
+    accounts.write_text(json.dumps({stub.host: entry}))
+    for number in (1, 2):
+        run_job(deploy, "SUCCEEDED", {**built(number), "imageRepository": f"{stub.host}/{PATH}"})
+    deploy.stop()
+    deploy.settings["DEPLOY_REGISTRIES_FILE"] = str(accounts)
+    deploy.start()
+
+    started = time.monotonic()
+    _, answer = deploy.call("POST", "/deploy/apps/cleanup", TARGET, API)
+    seconds = time.monotonic() - started
+    stub.close()
+
+    found = answer["data"]["registry"]
+    assert seconds < 8
+    assert (answer["code"], found["deleted"], len(found["failed"])) == (200, [], 2)
+    assert "next run" in found["error"]
+
+
+def test_images_of_a_removed_app_go_and_leave_no_rows(
+    deploy: DeployProcess, registry: RegistryServer, accounts: Path
+) -> None:
+    digests = [deploy_pushed(deploy, registry, number) for number in (1, 2)]
+    deploy.call("POST", "/deploy/apps/purge", TARGET, API)
+
+    done = prune(deploy, accounts)
+
+    assert actions(done) == ["remove"] * 2
+    assert [registry.has(PATH, digest) for digest in digests] == [False, False]
+    assert deploy.schema.rows("SELECT * FROM fun_ai_deploy_revision") == []
+
+
+def test_old_rows_go_and_newer_ones_stay(
+    deploy: DeployProcess, registry: RegistryServer, accounts: Path
+) -> None:
+    deploy_pushed(deploy, registry, 1)
+    # Its reaper deletes old rows as well.
+    deploy.stop()
+    deploy.schema.execute(
+        "INSERT INTO fun_ai_deploy_job (id, type, app_id, status, create_time, version)"
+        " WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 700)"
+        " SELECT CONCAT('old-', i), 'BUILD_AND_DEPLOY', 'shop', 'SUCCEEDED',"
+        " UTC_TIMESTAMP(6) - INTERVAL i DAY, 0 FROM n",
+        "INSERT INTO fun_ai_deploy_job_event (job_id, app_id, at, actor)"
+        " SELECT id, app_id, create_time, 'api' FROM fun_ai_deploy_job WHERE id LIKE 'old-%'",
+    )
+
+    planned = prune(deploy, accounts, "--dry-run")
+    jobs = deploy.schema.rows("SELECT id FROM fun_ai_deploy_job")
+    done = prune(deploy, accounts)
+
+    assert [e["kind"] for e in planned if e["action"] == "remove"] == ["jobs", "events"]
+    assert len(jobs) == 701
+    assert done == planned
+    kept = deploy.schema.rows("SELECT id FROM fun_ai_deploy_job ORDER BY create_time DESC")
+    assert (len(kept), kept[-1]["id"]) == (500, "old-499")
+    oldest = "SELECT MIN(at) > UTC_TIMESTAMP() - INTERVAL 91 DAY AS is_fresh"
+    count = "COUNT(*) > 80 AS are_many FROM fun_ai_deploy_job_event"
+    assert deploy.schema.rows(f"{oldest}, {count}") == [{"is_fresh": 1, "are_many": 1}]
