@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 UNIT = "funai-deploy"
 USER = "funai-deploy"
+PRUNE_UNIT = "funai-deploy-prune.service"
 HOME = "/opt/funai-deploy"
 ETC = "/etc/funai-deploy"
 # systemd-analyze security, in tenths.
@@ -46,7 +47,12 @@ def test_code_is_compiled(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "group", "mode"), [("deploy.env", "root", 0o640), ("migrate.env", "root", 0o600)]
+    ("name", "group", "mode"),
+    [
+        ("deploy.env", "root", 0o640),
+        ("migrate.env", "root", 0o600),
+        ("registries.json", USER, 0o640),
+    ],
 )
 def test_secrets_are_closed_to_others(host: Host, name: str, group: str, mode: int) -> None:
     entry = host.file(f"{ETC}/{name}")
@@ -82,3 +88,24 @@ def test_schema_is_there(host: Host) -> None:
 
 def test_runtime_account_cannot_read_the_migration_account(host: Host) -> None:
     assert host.run("runuser -u %s -- cat %s/migrate.env", USER, ETC).rc != 0
+
+
+def test_prune_is_enabled_on_time(host: Host) -> None:
+    timer = host.service("funai-deploy-prune.timer")
+    assert timer.is_enabled
+    assert timer.is_running
+
+
+def test_prune_runs_as_the_unit_lets_it(host: Host) -> None:
+    host.check_output("systemctl start %s", PRUNE_UNIT)
+
+    said = host.check_output("journalctl -u %s -o cat --no-pager", PRUNE_UNIT)
+    assert "0 went, 0 stay" in said
+    assert MARK not in said
+
+
+def test_exposure_of_prune_is_low(host: Host) -> None:
+    analysis = host.run(
+        "systemd-analyze security --threshold=%s %s", str(MOST_EXPOSURE), PRUNE_UNIT
+    )
+    assert analysis.rc == 0, analysis.stdout.splitlines()[-1]
