@@ -90,3 +90,24 @@ def test_purged_app_keeps_nothing() -> None:
     rows = [row(1, purged=True), row(2, SUPERSEDED, purged=True)]
 
     assert removed(rows) == [("shop", 1), ("shop", 2)]
+
+
+def test_image_that_a_registry_refused_to_remove_is_left_alone() -> None:
+    (verdict, _) = decide([row(1, refusal="answered 405"), row(2, ACTIVE)], 1)
+
+    assert (verdict.action, verdict.why) == ("keep", "answered 405")
+
+
+def test_purged_image_that_a_job_under_way_may_need_stays() -> None:
+    assert removed([row(1, purged=True, is_busy=True)]) == []
+
+
+def test_entry_names_image_revision_and_reason() -> None:
+    entry = decide([row(1), row(2, ACTIVE)], 1)[0].entry
+
+    assert (entry.kind, entry.name, entry.action) == (
+        "image",
+        "registry.test/funai/shop:t1",
+        "remove",
+    )
+    assert entry.why == "revision 1 of app shop: older than the revisions that are kept"
