@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 APP_ID = "acceptance-build"
 USER_ID = 1
 BUILD_SECONDS = 300
+#: More than the sample's build prints.
+LOG_LINES = 1000
 TIMEOUT = 10  # seconds
 
 
@@ -60,20 +62,8 @@ class Builder:
 
     def roll_back(self, number: int) -> dict[str, Any]:
         """Go back to a revision; return the job that did."""
-        job = self.call("POST", f"/deploy/apps/{APP_ID}/rollback", {"revision": number})
+        job = self._client.rollback_app(APP_ID, number)
         return dict(self._client.wait_for_job(job["id"], BUILD_SECONDS))
-
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Return the data of Deploy's answer."""
-        answer = self._http.request(
-            method,
-            self._platform.deploy_url + path,
-            json=body,
-            headers={"X-DEPLOY-SECRET": self._platform.credential("deploy_secret")},
-            timeout=TIMEOUT,
-        ).json()
-        assert answer["code"] == 200, answer["message"]
-        return answer["data"]
 
     def app_release(self) -> str | None:
         """Return what the app's answer on the edge says it is."""
@@ -84,7 +74,6 @@ class Builder:
     def _run(self, body: dict[str, Any]) -> Built:
         created = self._client.create_job(body, uuid.uuid4().hex)
         job = dict(self._client.wait_for_job(created["id"], BUILD_SECONDS))
-        log = self.call("GET", f"/deploy/jobs/{job['id']}/logs")["lines"]
+        log = self._client.job_log(job["id"], LOG_LINES)
         assert job["status"] == "SUCCEEDED", f"{job['errorMessage']}\n{log[-5:]}"
-        revisions = self.call("GET", f"/deploy/apps/{APP_ID}/revisions")
-        return Built(job, revisions[0], log)
+        return Built(job, self._client.revisions(APP_ID)[0], log)

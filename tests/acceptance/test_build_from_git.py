@@ -10,6 +10,7 @@ from tests.acceptance.sample_build import APP_ID, TIMEOUT
 
 if TYPE_CHECKING:
     import requests
+    from ansible.module_utils.deploy_client import DeployClient
 
     from tests.acceptance.conftest import RecordEvidence
     from tests.acceptance.live_platform import Platform
@@ -78,10 +79,11 @@ def test_tag_and_labels_name_commit_job_and_builder(
 
 @pytest.mark.point("Tag and labels lead back to the commit")
 def test_deploy_says_which_commit_digest_and_job_run(
-    builder: Builder, built: Built, record_evidence: RecordEvidence
+    deploy_client: DeployClient, built: Built, record_evidence: RecordEvidence
 ) -> None:
-    app = builder.call("GET", f"/deploy/apps/{APP_ID}")
+    app = deploy_client.app(APP_ID)
 
+    assert app is not None
     record_evidence(app["reason"])
     running = app["revision"]
     assert running["commit"] == built.revision["commit"]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Self
 from tests.bench.caller import BenchError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.acceptance.live_platform import Platform
 
 #: Runs an image and prints the seconds from the command to the first 200, for each line it reads:
@@ -54,6 +56,28 @@ for unit in sys.argv[1:]:
             continue
     print(unit, processes, resident, proportional)
 """
+
+
+def run_on_host(
+    platform: Platform, group: str, argv: Sequence[str], stdin: str = "", seconds: float = 120.0
+) -> str:
+    """Return what a command on the group's first host prints.
+
+    :raises BenchError: where it fails
+    """
+    name = next(iter(platform.hosts[group]))
+    done = subprocess.run(
+        [*platform.ssh_command(name), shlex.join(argv)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    if done.returncode:
+        msg = f"{shlex.join(argv)[:200]} on {name} failed: {done.stderr[-500:]}"
+        raise BenchError(msg)
+    return done.stdout.strip()
 
 
 class RemoteProgram:

@@ -11,7 +11,6 @@ import argparse
 import base64
 import json
 import os
-import shlex
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tests.acceptance.live_platform import ROOT, load_platform
 from tests.bench import results
 from tests.bench.caller import BenchError, Caller, wait_until
+from tests.bench.remote import run_on_host
 from tests.bench.source_repository import SourceRepository
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ DOCKERFILE = (
 RATIO_LIMIT = 1.05
 ROUTE_SECONDS = 20
 PRUNE_SECONDS = 900
-SSH_SECONDS = 120
 #: Where each host keeps what building and running leaves.
 PLACES = {
     "registry": ("forge", "du -sb /var/lib/docker-registry | cut -f1"),
@@ -100,22 +99,8 @@ class BuiltApp(Caller):
 
 
 def on_host(platform: Platform, group: str, command: str) -> str:
-    """Return what a command on the group's first host prints.
-
-    :raises BenchError: where it fails
-    """
-    name = next(iter(platform.hosts[group]))
-    done = subprocess.run(
-        [*platform.ssh_command(name), shlex.join(["sh", "-c", command])],
-        capture_output=True,
-        text=True,
-        timeout=SSH_SECONDS,
-        check=False,
-    )
-    if done.returncode:
-        msg = f"{command!r} on {name} failed: {done.stderr[-300:]}"
-        raise BenchError(msg)
-    return done.stdout.strip()
+    """Return what a shell command on the group's first host prints."""
+    return run_on_host(platform, group, ["sh", "-c", command])
 
 
 def disks(platform: Platform) -> dict[str, int]:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
 from typing import TYPE_CHECKING, Self
 
-from tests.bench.caller import BenchError
+from tests.bench.remote import run_on_host
 
 if TYPE_CHECKING:
     from tests.acceptance.live_platform import Platform
 
 GIT_DIR = "/srv/git"
 SAMPLE = f"{GIT_DIR}/sample-python.git"
-TIMEOUT = 60  # seconds
 
 
 class SourceRepository:
     """A copy of the sample repository, gone at the end of the block."""
 
     def __init__(self, platform: Platform, name: str) -> None:
-        self._ssh = platform.ssh_command(next(iter(platform.hosts["forge"])))
+        self._platform = platform
         self._path = f"{GIT_DIR}/{name}.git"
         self.url = f"https://{platform.address('forge')}/git/{name}.git"
 
@@ -50,15 +47,4 @@ class SourceRepository:
         return self._run(["runuser", "-u", "git", "--", "git", *arguments], stdin)
 
     def _run(self, argv: list[str], stdin: str | None = None) -> str:
-        done = subprocess.run(
-            [*self._ssh, shlex.join(argv)],
-            input=stdin or "",
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        if done.returncode:
-            msg = f"{argv[0]} on the git server failed: {done.stderr[-500:]}"
-            raise BenchError(msg)
-        return done.stdout.strip()
+        return run_on_host(self._platform, "forge", argv, stdin or "")

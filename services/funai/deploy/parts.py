@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from funai.deploy.errors import UnavailableError
+
 if TYPE_CHECKING:
     import threading
 
@@ -29,6 +31,19 @@ class Parts:
     log_added: Bell
     #: One for each answer that passes on a log while it comes, a job's or an app's.
     log_places: threading.BoundedSemaphore
+
+    def take_log_place(self, instead: str) -> None:
+        """Take one of ``log_places``; who took it releases it.
+
+        :param instead: what a caller may do where none is free
+        :raises UnavailableError: where none is free
+        """
+        if not self.log_places.acquire(blocking=False):
+            msg = (
+                f"{self.settings.log_followers} followers read logs here already; {instead}, or raise"
+                " DEPLOY_LOG_FOLLOWERS and DEPLOY_THREADS"
+            )
+            raise UnavailableError(msg)
 
     def ring_all(self) -> None:
         """Let claims and gateways that wait look again."""

@@ -12,7 +12,6 @@ from funai.deploy.config import DatabaseSettings
 from funai.deploy.database import Database, make_engine
 from funai.deploy.registries.model import Account
 from funai.deploy.retention.service import RetentionService
-from tests.integration.deploy.registry_server import RegistryServer
 from tests.integration.deploy.registry_stub import RegistryStub
 from tests.integration.deploy.revision_calls import (
     APP,
@@ -24,6 +23,7 @@ from tests.integration.deploy.revision_calls import (
     states,
 )
 from tests.integration.deploy_process import API, DeployProcess, process_env, run_command
+from tests.integration.registry_server import RegistryServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -242,8 +242,8 @@ def test_revision_that_was_gone_back_to_since_the_decision_stays(
     done = service.prune(dry_run=False, ends_at=time.monotonic() + 60)
     database.close()
 
-    assert [entry.action for entry in done.entries] == ["keep"] * 4
-    assert done.entries[-1].why == "revision 1 of app shop: runs now"
+    assert [entry.action for entry in done] == ["keep"] * 4
+    assert done[-1].why == "revision 1 of app shop: runs now"
     assert registry.has(PATH, digests[0])
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import bcrypt
 import docker.errors
 import pytest
-import requests
 
-from tests.integration.gateway.conftest import HAPROXY, free_port
+from tests.integration.gateway.conftest import HAPROXY
+from tests.integration.registry_server import PROGRAM, RegistryServer
 from tests.integration.runtime_agent import images
 from tests.integration.runtime_agent.rig import (
     NETWORK,
@@ -21,15 +18,12 @@ from tests.integration.runtime_agent.rig import (
     FakeDeploy,
     Haproxy,
     Node,
-    eventually,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from docker.api.client import APIClient
-
-_REGISTRY = shutil.which("docker-registry")
 
 
 @pytest.fixture(scope="session")
@@ -119,37 +113,18 @@ def registry(
     engine: APIClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Any]]:
     """Run a registry with basic auth on loopback that holds the image variants."""
-    if _REGISTRY is None:
+    if PROGRAM is None:
         pytest.skip("needs the package docker-registry")
-    folder = tmp_path_factory.mktemp("registry")
-    port = free_port()
     account = {"username": "pull", "password": "secret-of-the-tests"}
-    digest = bcrypt.hashpw(account["password"].encode(), bcrypt.gensalt(4)).decode()
-    (folder / "htpasswd").write_text(f"{account['username']}:{digest}\n")
-    (folder / "config.yml").write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
-        f"http: {{addr: 127.0.0.1:{port}}}\n"
-        f"auth: {{htpasswd: {{realm: test, path: {folder}/htpasswd}}}}\n"
-    )
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [_REGISTRY, "serve", str(folder / "config.yml")], stdout=log, stderr=log
-        )
-    host = f"127.0.0.1:{port}"
-
-    def answers() -> bool:
-        try:
-            return requests.get(f"http://{host}/v2/", timeout=5).status_code == 401
-        except requests.ConnectionError:
-            return False
-
-    eventually(answers, 10, "registry")
+    server = RegistryServer(
+        tmp_path_factory.mktemp("registry"), account=(account["username"], account["password"])
+    ).start()
+    host = server.host
     repository = f"{host}/funai-test/app"
     for reference in images.build(engine, repository):
         engine.push(reference, auth_config=account)
         engine.remove_image(reference, force=True)
-    yield {"host": host, "account": account, "repository": repository, "process": process}
-    process.kill()
-    process.wait(10)
+    yield {"host": host, "account": account, "repository": repository, "process": server.process}
+    server.stop()
     for image in engine.images(name=repository):
         engine.remove_image(image["Id"], force=True)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from funai.deploy import streaming
 from funai.deploy.access import DEPLOY
-from funai.deploy.errors import NotFoundError, UnavailableError
+from funai.deploy.errors import NotFoundError
 from funai.deploy.fields import AppId, Flag, Model, WholeNumber
 from funai.deploy.nodes.repository import NodeRepository
 from funai.deploy.placements.repository import PlacementRepository
@@ -69,13 +69,7 @@ class AppLogService:
         if node is None:
             msg = f"app {app_id} is not placed on any node, so it has no log; deploy it first"
             raise NotFoundError(msg)
-        if not self._parts.log_places.acquire(blocking=False):
-            followers = self._parts.settings.log_followers
-            msg = (
-                f"{followers} followers read logs here already; try again in a moment, or raise"
-                " DEPLOY_LOG_FOLLOWERS and DEPLOY_THREADS"
-            )
-            raise UnavailableError(msg)
+        self._parts.take_log_place("try again in a moment")
         try:
             answer = self._agent.read_log(node, app_id, tail=tail, follow=follow)
         except BaseException:

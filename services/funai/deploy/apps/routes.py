@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from funai.deploy.apps.model import Purged
     from funai.deploy.apps.service import AppService, Cleaned
     from funai.deploy.apps.standing import Standing
-    from funai.deploy.retention.service import Pruned
+    from funai.deploy.retention.model import Entry
 
 
 class AppBody(Model):
@@ -113,9 +113,9 @@ def _cleaned(body: AppBody, cleaned: Cleaned) -> dict[str, Any]:
     }
 
 
-def _registry(images: Pruned | None) -> dict[str, Any]:
+def _registry(images: list[Entry] | None) -> dict[str, Any]:
     """Render what became of the images; repositories themselves stay, empty, as registries have it."""
-    entries = [] if images is None else images.entries
+    entries = images or []
     found: dict[str, Any] = {
         "enabled": images is not None,
         "deleted": [entry.name for entry in entries if entry.action == "remove"],

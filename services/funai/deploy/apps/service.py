@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from funai.deploy.apps.model import Purged
     from funai.deploy.nodes.model import Node
     from funai.deploy.parts import Parts
-    from funai.deploy.retention.service import Pruned, RetentionService
+    from funai.deploy.retention.model import Entry
+    from funai.deploy.retention.service import RetentionService
 
 #: An agent lets a container finish its requests before it stops it.
 _STOP_SECONDS = 60.0
@@ -44,7 +45,7 @@ class Cleaned:
     answer: AgentAnswer | None
     purged: Purged
     #: What became of the app's images in the registry; None where there is none to remove from.
-    images: Pruned | None = None
+    images: list[Entry] | None = None
 
 
 class AppService:
@@ -131,7 +132,7 @@ class AppService:
         self._parts.ring_all()
         return Cleaned(home, answer, purged, self._remove_images(app_id))
 
-    def _remove_images(self, app_id: str) -> Pruned | None:
+    def _remove_images(self, app_id: str) -> list[Entry] | None:
         """Remove the app's images from their registry as far as time allows; None without one.
 
         What is left over, the prune that runs by itself removes later.

@@ -6,8 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import text
-
 from funai.deploy.errors import NotFoundError, UnavailableError
 from funai.deploy.job_logs import render
 from funai.deploy.job_logs.model import Head, Line, Page
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from funai.deploy.jobs.model import Job
     from funai.deploy.parts import Parts
 
 PAGE_LINES = 1000
@@ -65,10 +62,12 @@ class JobLogService:
         return fits, wanted
 
     def _append(self, connection: Connection, wish: Append) -> tuple[bool, int]:
-        job = JobRepository(connection).get(wish.job_id)
+        jobs = JobRepository(connection)
+        job = jobs.get(wish.job_id)
         if job is None:
             raise unknown_job(wish.job_id)
-        if wish.fence != job.fence or not _is_open(connection, job):
+        is_open = not job.status.ended or jobs.has_ended_within(job.id, LATE_SECONDS)
+        if wish.fence != job.fence or not is_open:
             raise lost_lease(job, wish.runner_id, wish.fence)
         logs = JobLogRepository(connection)
         head = logs.lock(wish.job_id).admit(wish.fence)
@@ -138,13 +137,7 @@ class JobLogService:
         :raises UnavailableError: where too many follow already
         """
         self.page(job_id, offset, 1)
-        if not self._parts.log_places.acquire(blocking=False):
-            followers = self._parts.settings.log_followers
-            msg = (
-                f"{followers} followers read logs here already; ask for pages with offset, or raise"
-                " DEPLOY_LOG_FOLLOWERS and DEPLOY_THREADS"
-            )
-            raise UnavailableError(msg)
+        self._parts.take_log_place("ask for pages with offset")
         return self._events(job_id, offset, is_gone), self._parts.log_places.release
 
     def _events(self, job_id: str, offset: int, is_gone: Callable[[], bool]) -> Iterator[str]:
@@ -192,17 +185,6 @@ class JobLogService:
 
 class _FollowerGoneError(Exception):
     """Nobody reads the events any more."""
-
-
-def _is_open(connection: Connection, job: Job) -> bool:
-    if not job.status.ended:
-        return True
-    ended_lately = text(
-        "SELECT COUNT(*) FROM fun_ai_deploy_job WHERE id = :id"
-        " AND ended_at > UTC_TIMESTAMP(6) - INTERVAL :seconds SECOND"
-    )
-    values = {"id": job.id, "seconds": LATE_SECONDS}
-    return bool(connection.execute(ended_lately, values).scalar())
 
 
 def _render(page: Page) -> Iterator[str]:

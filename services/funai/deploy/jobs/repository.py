@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _IS_PENDING = job.c.status == JobStatus.PENDING.value
 _IS_RUNNING = job.c.status == JobStatus.RUNNING.value
+_IS_ACTIVE = or_(_IS_PENDING, _IS_RUNNING)
 _LEASE_OVER = or_(job.c.lease_expire_at.is_(None), job.c.lease_expire_at <= NOW_MS)
 
 
@@ -64,8 +65,12 @@ class JobRepository:
 
     def active_of(self, app_id: str) -> Job | None:
         """Return the app's job that has not ended, or None."""
-        active = or_(_IS_PENDING, _IS_RUNNING)
-        return self._one(select(job).where(job.c.app_id == app_id, active).limit(1))
+        return self._one(select(job).where(job.c.app_id == app_id, _IS_ACTIVE).limit(1))
+
+    def active(self) -> list[Job]:
+        """Return the jobs of all apps that have not ended."""
+        rows = self._connection.execute(select(job).where(_IS_ACTIVE)).mappings()
+        return [read(row) for row in rows]
 
     def view(self, job_id: str, stale_seconds: int) -> JobView | None:
         """Return the job with its node, or None."""
@@ -223,12 +228,17 @@ class JobRepository:
         )
         return bool(self._connection.execute(select(too_long).where(job.c.id == job_id)).scalar())
 
+    def has_ended_within(self, job_id: str, seconds: int) -> bool:
+        """Tell whether the job ended, and not longer ago than that."""
+        lately: ColumnElement[Any] = literal_column(
+            f"ended_at > UTC_TIMESTAMP(6) - INTERVAL {int(seconds)} SECOND"
+        )
+        return bool(self._connection.execute(select(lately).where(job.c.id == job_id)).scalar())
+
     def active_counts(self) -> dict[str, int]:
         """Return the number of jobs that have not ended, by status."""
         rows = self._connection.execute(
-            select(job.c.status, func.count())
-            .where(or_(_IS_PENDING, _IS_RUNNING))
-            .group_by(job.c.status)
+            select(job.c.status, func.count()).where(_IS_ACTIVE).group_by(job.c.status)
         )
         return {row[0]: row[1] for row in rows}
 

@@ -33,7 +33,7 @@ def run(
         accounts = read_accounts(settings.registries_file)
         service = RetentionService(connected, accounts, settings.kept_revisions)
         ends_at = time.monotonic() + _SECONDS
-        entries = service.prune(dry_run=dry_run, ends_at=ends_at).entries
+        entries = service.prune(dry_run=dry_run, ends_at=ends_at)
         entries += prune_rows(connected, dry_run=dry_run, ends_at=ends_at)
     except (RegistryError, DeployError, SQLAlchemyError) as exc:
         sys.stderr.write(f"funai-deploy: could not prune: {exc}\n")

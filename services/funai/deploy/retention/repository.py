@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, literal_column, or_, select, text, update
+from sqlalchemy import delete, func, literal_column, select, text, update
 
-from funai.deploy.jobs.repository import read as read_job
+from funai.deploy.jobs.repository import JobRepository
 from funai.deploy.retention.model import REFUSED_SECONDS, Row
 from funai.deploy.revisions.model import RevisionState
 from funai.deploy.schema import NOW, job, job_event, job_log, revision
@@ -45,7 +45,7 @@ def rows(connection: Connection, app_id: str | None = None) -> list[Row]:
     query = select(*_COLUMNS).where(_NOT_PRUNED)
     if app_id is not None:
         query = query.where(revision.c.app_id.in_(_sharing(connection, app_id)))
-    active = _active_jobs(connection)
+    active = JobRepository(connection).active()
     return [_row(row, active) for row in connection.execute(query).mappings()]
 
 
@@ -121,11 +121,6 @@ def _sharing(connection: Connection, app_id: str) -> list[str]:
     digests = list(connection.execute(of_app.distinct()).scalars())
     others = select(revision.c.app_id).where(revision.c.image_digest.in_(digests), _NOT_PRUNED)
     return [app_id, *connection.execute(others.distinct()).scalars()]
-
-
-def _active_jobs(connection: Connection) -> list[Job]:
-    active = or_(job.c.status == "PENDING", job.c.status == "RUNNING")
-    return [read_job(row) for row in connection.execute(select(job).where(active)).mappings()]
 
 
 def _row(row: Any, active: list[Job]) -> Row:  # noqa: ANN401 - a row of SQLAlchemy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from funai.deploy.placements.repository import AppRepository
@@ -24,13 +24,6 @@ if TYPE_CHECKING:
 _NO_TIME = "left for the next run, this one's time was up"
 
 
-@dataclass(frozen=True)
-class Pruned:
-    """What a prune did, or would do."""
-
-    entries: list[Entry] = field(default_factory=list)
-
-
 class RetentionService:
     """Prunes registries by what the table of revisions says, never by what a registry lists.
 
@@ -48,8 +41,8 @@ class RetentionService:
         """Whether there is any registry that images may be removed from."""
         return bool(self._accounts)
 
-    def prune(self, *, dry_run: bool, ends_at: float, app_id: str | None = None) -> Pruned:
-        """Remove what is to go; a registry that does not answer is no reason to stop.
+    def prune(self, *, dry_run: bool, ends_at: float, app_id: str | None = None) -> list[Entry]:
+        """Remove what is to go, and return what went and what stays; a registry that does not answer is no reason to stop.
 
         :param ends_at: on the monotonic clock; then no registry is asked or waited for any more
         :param app_id: look at this app's revisions only
@@ -58,7 +51,7 @@ class RetentionService:
         done = [each.entry for each in verdicts if each.action == "keep"]
         with _Removal(self, ends_at, dry_run=dry_run) as removal:
             done += [removal.remove(each).entry for each in removals(verdicts)]
-        return Pruned(done)
+        return done
 
     def account(self, host: str) -> Account | None:
         """Return the account of a registry, or None."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from funai.contract.source_rules import names_host
+
 DEFAULT_REGISTRY = "docker.io"
 
 
@@ -25,10 +27,9 @@ class Reference:
         if not colon or "/" in tag:
             name, tag = rest, ""
         first = name.partition("/")[0]
-        has_registry = "/" in name and ("." in first or ":" in first or first == "localhost")
         return cls(
             name=name,
-            registry=first if has_registry else DEFAULT_REGISTRY,
+            registry=first if names_host(name) else DEFAULT_REGISTRY,
             tag=tag or ("" if digest else "latest"),
             digest=digest,
         )

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import bcrypt
 import requests
 
 from tests.integration.mariadb import free_port
@@ -18,19 +19,27 @@ from tests.integration.mariadb import free_port
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PROGRAM = shutil.which("docker-registry") or "docker-registry"
+PROGRAM = shutil.which("docker-registry")
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _START_SECONDS = 20
 
 
 @dataclass
 class RegistryServer:
-    """docker-registry with deletes switched on or off."""
+    """docker-registry with deletes switched on or off, open or for one account."""
 
     folder: Path
     deletes: bool = True
+    #: Name and password; None lets everybody in.
+    account: tuple[str, str] | None = None
     port: int = 0
     _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The running registry."""
+        assert self._process is not None, "the registry does not run"
+        return self._process
 
     @property
     def host(self) -> str:
@@ -41,7 +50,7 @@ class RegistryServer:
         """Start, and wait until it answers."""
         self.port = self.port or free_port()
         config = self.folder / "registry.json"
-        settings = {
+        settings: dict[str, object] = {
             "version": 0.1,
             "log": {"level": "error", "accesslog": {"disabled": True}},
             "storage": {
@@ -50,9 +59,14 @@ class RegistryServer:
             },
             "http": {"addr": self.host},
         }
+        if self.account:
+            path = self._accounts_file(*self.account)
+            settings["auth"] = {"htpasswd": {"realm": "test", "path": str(path)}}
         config.write_text(json.dumps(settings))
         self._process = subprocess.Popen(
-            [_PROGRAM, "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [PROGRAM or "docker-registry", "serve", str(config)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         deadline, pause = time.monotonic() + _START_SECONDS, threading.Event()
         while not self._answers():
@@ -100,8 +114,15 @@ class RegistryServer:
         assert done.status_code == 201, done.text
         return {"digest": digest, "size": len(content)}
 
+    def _accounts_file(self, user: str, password: str) -> Path:
+        digest = bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+        path = self.folder / "htpasswd"
+        path.write_text(f"{user}:{digest}\n")
+        return path
+
     def _answers(self) -> bool:
+        expected = 401 if self.account else 200
         try:
-            return requests.get(f"http://{self.host}/v2/", timeout=2).ok
+            return requests.get(f"http://{self.host}/v2/", timeout=2).status_code == expected
         except requests.RequestException:
             return False
