@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Self
 
 from tests.bench.remote import run_on_host
@@ -18,6 +19,7 @@ class SourceRepository:
 
     def __init__(self, platform: Platform, name: str) -> None:
         self._platform = platform
+        self._lock = threading.Lock()
         self._path = f"{GIT_DIR}/{name}.git"
         self.url = f"https://{platform.address('forge')}/git/{name}.git"
 
@@ -40,8 +42,11 @@ class SourceRepository:
             "commit refs/heads/main\ncommitter Bench <bench@localhost> now\n"
             f"data 6\nChange\nfrom refs/heads/main^0\n{changes}"
         )
-        self._git(message, f"--git-dir={self._path}", "fast-import", "--quiet", "--date-format=now")
-        return self._git(None, f"--git-dir={self._path}", "rev-parse", "refs/heads/main")
+        git_dir = f"--git-dir={self._path}"
+        # Two that begin at the same commit would lose one of theirs.
+        with self._lock:
+            self._git(message, git_dir, "fast-import", "--quiet", "--date-format=now")
+            return self._git(None, git_dir, "rev-parse", "refs/heads/main")
 
     def _git(self, stdin: str | None, *arguments: str) -> str:
         return self._run(["runuser", "-u", "git", "--", "git", *arguments], stdin)

@@ -1,6 +1,6 @@
 """Benchmarks as tests, for ``./dev test bench``; FUNAI_BENCH_QUICK=1 runs fewer rounds.
 
-``build_job``, whose target is missed as yet, and ``retention``, which builds for minutes, are for hands
+``build_job`` and ``retention``, which miss a target as yet and build for minutes, are for hands
 (docs/benchmarks.md).
 """
 
