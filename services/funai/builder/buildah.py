@@ -66,8 +66,6 @@ class Buildah:
         argv += ["--iidfile", str(folder / "iid"), "--file", str(folder / "Dockerfile")]
         for name, value in sorted(request.build_args.items()):
             argv += ["--build-arg", f"{name}={value}"]
-        for name, value in sorted(request.labels.items()):
-            argv += ["--label", f"{name}={value}"]
         return [*argv, str(folder / "context")]
 
     def export_argv(self, image_id: str, spool: Path) -> list[str]:

@@ -49,6 +49,21 @@ class BuilderClient:
 
     def __init__(self, socket_path: str | Path) -> None:
         self._path = str(socket_path)
+        self._early: socket.socket | None = None
+
+    def start_early(self) -> None:
+        """Have the builder start while the request is not yet certain.
+
+        Where none answers, it is the build that says so.
+        """
+        with contextlib.suppress(BuilderUnavailableError):
+            self._early = self._connect()
+
+    def close(self) -> None:
+        """Let a builder go that was started early and is not needed."""
+        if self._early is not None:
+            self._early.close()
+            self._early = None
 
     @contextlib.contextmanager
     def build(
@@ -66,7 +81,8 @@ class BuilderClient:
         :raises BuildError: when the Dockerfile, its base image or a limit ended the build
         :raises BuilderUnavailableError: when the builder did not answer to the end
         """
-        with self._connect() as connection:
+        early, self._early = self._early, None
+        with early or self._connect() as connection:
             connection.settimeout(request.timeout_seconds + _GRACE_SECONDS)
             _send_all(connection, request, context_chunks)
             result = _read_result(connection, on_line)

@@ -43,6 +43,8 @@ class Settings:
     #: Bytes of layers that stay as a cache, and days after which an unused image goes anyway.
     cache_bytes: int = 10240 * MIB
     cache_days: int = 14
+    #: Builds of each app whose own layers stay.
+    kept_builds: int = 3
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -64,6 +66,7 @@ class Settings:
             disk_reserve_bytes=_number(env, "BUILDER_DISK_RESERVE_BYTES", cls.disk_reserve_bytes),
             cache_bytes=_number(env, "BUILDER_CACHE_BYTES", cls.cache_bytes),
             cache_days=_number(env, "BUILDER_CACHE_DAYS", cls.cache_days),
+            kept_builds=_number(env, "BUILDER_KEPT_BUILDS", cls.kept_builds),
         )
 
     @property
@@ -82,13 +85,18 @@ class Settings:
         return self.state_dir / "spool"
 
     @property
+    def blobs_dir(self) -> Path:
+        """Layers of base images as they were exported, for the next export."""
+        return self.state_dir / "blobs"
+
+    @property
     def home_dir(self) -> Path:
         """The home of buildah's commands, where it keeps what it knows of registries' blobs."""
         return self.state_dir / "home"
 
     @property
     def used_dir(self) -> Path:
-        """An empty file per image, as old as the last use of the image."""
+        """A file per image, as old as the image's last use, with the apps that it was built for."""
         return self.state_dir / "used"
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def prepare(settings: Settings) -> None:
     """Make the folders that are missing; the role has made those with other owners."""
     closed = (settings.home_dir, settings.builds_dir, settings.used_dir, settings.storage_dir)
-    for folder in (settings.run_dir, *closed):
+    for folder in (settings.run_dir, settings.blobs_dir, *closed):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.spool_dir.mkdir(mode=0o755, exist_ok=True)
 

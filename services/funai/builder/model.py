@@ -60,7 +60,8 @@ class BuildRequest:
     id: str
     #: Path of the Dockerfile inside the context.
     dockerfile: str = "Dockerfile"
-    #: What the image is going to be called; the builder only repeats it in its log.
+    #: What the image is going to be called, ``repository:tag``; builds of one repository replace
+    #: each other in the cache.
     tag: str = ""
     build_args: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +75,12 @@ class BuildRequest:
     max_output_bytes: int = 16 * MIB
     #: Bytes that context, layers, temporary files and result may take together.
     max_disk_bytes: int = 4096 * MIB
+
+    @property
+    def repository(self) -> str:
+        """What the image is going to be called, without its tag."""
+        repository, _, tag = self.tag.rpartition(":")
+        return self.tag if "/" in tag else repository
 
     def to_json(self) -> dict[str, Any]:
         """Return the request as it travels."""

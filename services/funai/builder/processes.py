@@ -81,6 +81,9 @@ def end_all(known: Iterable[subprocess.Popen[bytes]] = ()) -> bool:
     stopped: set[int] = set()
     while time.monotonic() < deadline:
         found = descendants(os.getpid())
+        if not found:
+            reap(processes)
+            return True
         if found <= stopped:
             _signal(found, signal.SIGKILL)
             time.sleep(_PAUSE_SECONDS)

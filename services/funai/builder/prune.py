@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from funai.builder import folders, storage
+from funai.builder import exported, folders, storage, uses
 from funai.builder.buildah import BuildahError
 from funai.builder.retention import Decision, Rules, decide, orphaned_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from funai.builder.buildah import Buildah
     from funai.builder.config import Settings
@@ -24,17 +23,10 @@ _MOST_IMAGES = 1000
 _ORPHANS = 0.25
 
 
-def note_use(settings: Settings, images: Iterable[str]) -> None:
-    """Remember that images were used now, where they exist."""
-    existing = {image.id for image in storage.read(settings.storage_dir).images}
-    for image in existing.intersection(images):
-        (settings.used_dir / image).touch()
-
-
 def shrink(settings: Settings, buildah: Buildah) -> None:
     """Prune where the cache is over its bound."""
     found = storage.read(settings.storage_dir)
-    if found.total_bytes() > settings.cache_bytes or len(found.images) > _MOST_IMAGES:
+    if found.total_bytes() > _most_bytes(settings) or len(found.images) > _MOST_IMAGES:
         for _ in prune(settings, buildah):
             pass
 
@@ -47,20 +39,23 @@ def prune(settings: Settings, buildah: Buildah, *, dry_run: bool = False) -> Ite
             folders.remove(settings, buildah, build)
     found = storage.read(settings.storage_dir)
     rules = Rules(
-        most_bytes=settings.cache_bytes,
+        most_bytes=_most_bytes(settings),
         most_images=_MOST_IMAGES,
+        most_builds=settings.kept_builds,
         oldest_seconds=settings.cache_days * _DAY_SECONDS,
         now=storage.now(),
         busy_since=_oldest_build(settings),
     )
-    for decision in decide(found, _noted(settings), rules):
+    for decision in decide(found, uses.read(settings), rules):
         problem = "" if dry_run or decision.action == "keep" else _remove(buildah, decision)
         if problem:
             yield replace(decision, action="keep", why=problem)
         else:
             yield decision
     if not dry_run:
-        _forget_uses(settings)
+        uses.forget(settings)
+        left = storage.read(settings.storage_dir)
+        exported.forget(settings.blobs_dir, exported.base_digests(left))
     yield from _renew(settings, buildah, dry_run=dry_run)
 
 
@@ -117,17 +112,6 @@ def _oldest_build(settings: Settings) -> float:
     return min(begun)
 
 
-def _noted(settings: Settings) -> dict[str, float]:
-    noted = {}
-    with contextlib.suppress(OSError), os.scandir(settings.used_dir) as entries:
-        for entry in entries:
-            with contextlib.suppress(OSError):
-                noted[entry.name] = entry.stat().st_mtime
-    return noted
-
-
-def _forget_uses(settings: Settings) -> None:
-    """Remove the notes about images that are gone."""
-    existing = {image.id for image in storage.read(settings.storage_dir).images}
-    for name in set(_noted(settings)) - existing:
-        (settings.used_dir / name).unlink(missing_ok=True)
+def _most_bytes(settings: Settings) -> int:
+    """Return the bytes that layers may have: the cache's bound without the kept blobs."""
+    return settings.cache_bytes - exported.kept_bytes(settings.blobs_dir)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from funai.builder.storage import Image, Inventory
+    from funai.builder.uses import Use
 
 _DAY_SECONDS = 86400.0
 
@@ -44,28 +45,60 @@ class Rules:
     most_bytes: int
     #: For each step buildah looks through all of them.
     most_images: int
+    #: Builds of each repository whose own layers stay.
+    most_builds: int
     oldest_seconds: float
     now: float
     #: Images used since then belong to builds that run; 0 would spare all, infinity none.
     busy_since: float
 
 
-def last_uses(found: Inventory, noted: Mapping[str, float]) -> dict[str, float]:
+def last_uses(found: Inventory, noted: Mapping[str, Use]) -> dict[str, float]:
     """Return when each image was last used, itself or by an image that is built on it."""
     by_layer: dict[str, float] = {}
-    own = {image.id: max(image.created_at, noted.get(image.id, 0.0)) for image in found.images}
+    own = {image.id: image.created_at for image in found.images}
+    own |= {name: max(own[name], use.used_at) for name, use in noted.items() if name in own}
     for image in found.images:
         for layer in found.chain(image.layer):
             by_layer[layer] = max(by_layer.get(layer, 0.0), own[image.id])
     return {image.id: max(own[image.id], by_layer.get(image.layer, 0.0)) for image in found.images}
 
 
-def decide(found: Inventory, noted: Mapping[str, float], rules: Rules) -> list[Decision]:
+def superseded(found: Inventory, noted: Mapping[str, Use], most_builds: int) -> dict[str, str]:
+    """Return the images that only older builds of an app need, with what replaced them.
+
+    What a build that failed has left is none of them: its app's next build begins there.
+    """
+    builds: dict[str, list[str]] = {}
+    for image in sorted(noted, key=lambda each: -noted[each].used_at):
+        for repository in noted[image].repositories:
+            builds.setdefault(repository, []).append(image)
+    kept = {image for images in builds.values() for image in images[:most_builds]}
+    tops = {image.id: image.layer for image in found.images}
+    bases = [image.layer for image in found.images if image.names]
+    needed = _layers(found, [tops.get(image, "") for image in kept] + bases)
+    replaced: dict[str, str] = {}
+    only: dict[str, str] = {}
+    for repository, images in builds.items():
+        why = f"{repository} has {most_builds} newer builds"
+        for image in set(images[most_builds:]) - kept:
+            replaced[image] = why
+            only |= dict.fromkeys(_layers(found, [tops.get(image, "")]) - needed, why)
+    steps = {each.id: only[each.layer] for each in found.images if each.layer in only}
+    return steps | {image: why for image, why in replaced.items() if image in tops}
+
+
+def _layers(found: Inventory, tops: list[str]) -> set[str]:
+    return {layer for top in tops for layer in found.chain(top)}
+
+
+def decide(found: Inventory, noted: Mapping[str, Use], rules: Rules) -> list[Decision]:
     """Decide about all images, in the order in which those that go must be removed.
 
     Least recently used first; among those used together, what is built on others before these.
     """
     used = last_uses(found, noted)
+    replaced = superseded(found, noted, rules.most_builds)
     references = _references(found)
     total = found.total_bytes()
     count = len(found.images)
@@ -74,7 +107,12 @@ def decide(found: Inventory, noted: Mapping[str, float], rules: Rules) -> list[D
     for image in order:
         alone = [layer for layer in found.chain(image.layer) if references[layer] == {image.id}]
         size = sum(found.layers[layer].size for layer in alone)
-        action, why = _fate(found, image, used[image.id], (total, count), rules)
+        why = _busy(found, image, used[image.id], rules)
+        action = "keep"
+        if not why and image.id in replaced:
+            action, why = "remove", replaced[image.id]
+        elif not why:
+            action, why = _fate(used[image.id], (total, count), rules)
         if action == "remove":
             total -= size
             count -= 1
@@ -96,14 +134,15 @@ def _references(found: Inventory) -> dict[str, set[str]]:
     return references
 
 
-def _fate(
-    found: Inventory, image: Image, used_at: float, held: tuple[int, int], rules: Rules
-) -> tuple[str, str]:
-    total, count = held
+def _busy(found: Inventory, image: Image, used_at: float, rules: Rules) -> str:
+    """Say why an image must stay whatever the cache holds; empty where nothing holds it."""
     if any(container.image == image.id for container in found.containers):
-        return "keep", "a build uses it"
-    if used_at >= rules.busy_since:
-        return "keep", "a build that runs may use it"
+        return "a build uses it"
+    return "a build that runs may use it" if used_at >= rules.busy_since else ""
+
+
+def _fate(used_at: float, held: tuple[int, int], rules: Rules) -> tuple[str, str]:
+    total, count = held
     days = (rules.now - used_at) / _DAY_SECONDS
     if rules.now - used_at > rules.oldest_seconds:
         return "remove", f"not used for {days:.0f} days"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from funai.builder import buildah as commands
-from funai.builder import context, folders, prune, storage
+from funai.builder import context, exported, folders, prune, storage, uses
 from funai.builder.buildah import Buildah, BuildahError
 from funai.builder.connection import Connection, DeadlineError
 from funai.builder.disk import DiskWatch
@@ -52,7 +52,8 @@ def serve(settings: Settings, client: socket.socket) -> None:
         build = Build(settings, buildah, connection, request, folder)
         try:
             result = build.result(started_at)
-            _log.info("build %s: %s", request.id, result.reason or result.image_id)
+            ended = result.reason or result.image_id
+            _log.info("build %s: %s; %s", request.id, ended, build.took)
             connection.send_result(result)
             if result.ok:
                 connection.wait_until_done()
@@ -101,6 +102,13 @@ class Build:
         self._transcript = Transcript()
         self._began_at = storage.now()
         self._passing_image = ""
+        self._took: list[str] = []
+        self._since = time.monotonic()
+
+    @property
+    def took(self) -> str:
+        """What each part took, for the journal."""
+        return ", ".join(self._took)
 
     def result(self, started_at: float) -> BuildResult:
         """Build and export; return how it ended.
@@ -134,6 +142,7 @@ class Build:
         if verdict is not None:
             raise BuildEndedError(*verdict)
         cached = self._receive(deadline)
+        self._note("receiving")
         execution = Execution(
             self._connection,
             self._transcript,
@@ -143,20 +152,36 @@ class Build:
         )
         env = self._buildah.environment(folder)
         execution.run(self._buildah.build_argv(request, folder, cached=cached), env)
+        self._note("building")
         image_id = (folder / "iid").read_text().removeprefix("sha256:")
-        if request.labels or not cached:
+        if not cached:
             self._passing_image = image_id
-        prune.note_use(self._settings, self._transcript.cached | {image_id})
+        uses.note(self._settings, self._transcript.cached | {image_id})
+        uses.note_build(self._settings, image_id, request.repository)
         spool = self._settings.spool_dir / folder.name
-        spool.mkdir(mode=0o755)
+        return self._export(execution, env, image_id, spool), spool
+
+    def _export(self, execution: Execution, env: dict[str, str], image_id: str, spool: Path) -> str:
+        """Write the image into the spool; return the id that it has there."""
+        blobs_dir = self._settings.blobs_dir
+        found = storage.read(self._settings.storage_dir)
+        tops = [image.layer for image in found.images if image.id == image_id]
+        exported.lend(blobs_dir, spool, exported.digests_of(found, tops))
         execution.run(self._buildah.export_argv(image_id, spool), env)
-        return image_id, spool
+        exported.keep(blobs_dir, spool, exported.base_digests(found))
+        exported_id = exported.set_labels(spool, self._request.labels)
+        self._note("exporting")
+        return exported_id
+
+    def _note(self, part: str) -> None:
+        now = time.monotonic()
+        self._took.append(f"{part} {now - self._since:.2f} s")
+        self._since = now
 
     def forget_image(self) -> None:
         """Remove an image that no later build can begin from.
 
-        With labels of its own it is the last step's image once more, which stays; without a cache
-        nothing of it may be found.
+        Without a cache nothing of it may be found.
         """
         if self._passing_image:
             with contextlib.suppress(BuildahError):

@@ -29,6 +29,8 @@ class Layer:
     parent: str
     #: Bytes of its files as a tar.
     size: int
+    #: Hash of that tar, ``sha256:...``; empty where storage does not know it.
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,8 @@ def _entries(storage: Path, kind: str) -> list[dict[str, Any]]:
 
 
 def _layer(found: dict[str, Any]) -> Layer:
-    return Layer(found["id"], found.get("parent", ""), max(0, int(found.get("diff-size", 0))))
+    size = max(0, int(found.get("diff-size", 0)))
+    return Layer(found["id"], found.get("parent", ""), size, found.get("diff-digest", ""))
 
 
 def _image(found: dict[str, Any]) -> Image:

@@ -60,3 +60,30 @@ def test_cache_is_brought_back_below_its_bound_after_a_build(folder: Path, user:
     builder.stop()
     assert size(builder) <= 15 * MIB
     assert builder.left() == NOTHING
+
+
+def test_only_the_newest_builds_of_an_app_keep_their_layers(builder: Builder) -> None:
+    for number in range(4):
+        assert builder.build(layers(number), tag=f"registry/shop:{number}").result.ok
+    assert builder.build(layers(9), tag="registry/other:9").result.ok
+
+    said = builder.run("prune", BUILDER_KEPT_BUILDS="2")
+
+    gone = [each for each in said if each["action"] == "remove"]
+    assert {each["why"] for each in gone} == {"registry/shop has 2 newer builds"}
+    assert size(builder) < 45 * MIB
+    for number in (2, 3, 9):
+        found = builder.build(layers(number))
+        assert "--> Using cache" in " ".join(found.lines), number
+
+
+def test_layers_of_a_base_image_are_exported_once_and_go_with_it(builder: Builder) -> None:
+    builder.build(layers(1))
+    kept = {path.name: path.stat().st_ino for path in builder.blobs.iterdir()}
+    found = builder.build(layers(2))
+
+    assert kept
+    assert {path.name: path.stat().st_ino for path in builder.blobs.iterdir()} == kept
+    assert kept.items() <= found.blobs.items()
+    builder.run("prune", BUILDER_CACHE_BYTES="1")
+    assert list(builder.blobs.iterdir()) == []

@@ -65,12 +65,11 @@ def test_policy_without_names_allows_any_registry() -> None:
 
 def test_what_users_choose_never_stands_where_an_option_could(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_bytes(b"FROM scratch\n")
-    request = BuildRequest(id="job", build_args={"A": "--root=/"}, labels={"b": "--x"})
+    request = BuildRequest(id="job", build_args={"A": "--root=/"})
 
     argv = Buildah(Settings(), "overlay").build_argv(request, tmp_path, cached=True)
 
     assert argv[argv.index("--build-arg") + 1] == "A=--root=/"
-    assert argv[argv.index("--label") + 1] == "b=--x"
     assert argv[-1] == f"{tmp_path}/context"
     assert "--pull-always" in argv
 

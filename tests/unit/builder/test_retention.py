@@ -6,6 +6,7 @@ import pytest
 
 from funai.builder.retention import Decision, Rules, decide, last_uses, orphaned_bytes
 from funai.builder.storage import Container, Image, Inventory, Layer
+from funai.builder.uses import Use
 
 DAY = 86400.0
 NOW = 100 * DAY
@@ -34,7 +35,7 @@ def rules(
     busy_since: float = math.inf,
     most_images: int = 100,
 ) -> Rules:
-    return Rules(most_bytes, most_images, days * DAY, NOW, busy_since)
+    return Rules(most_bytes, most_images, 2, days * DAY, NOW, busy_since)
 
 
 def removed(decisions: list[Decision]) -> list[tuple[str, int]]:
@@ -48,7 +49,7 @@ def test_base_was_used_when_what_is_built_on_it_was() -> None:
 
 
 def test_noted_use_counts_more_than_the_age() -> None:
-    assert last_uses(inventory(), {"img-old": NOW})["img-old"] == NOW
+    assert last_uses(inventory(), {"img-old": Use(NOW)})["img-old"] == NOW
 
 
 def test_nothing_goes_within_the_bound() -> None:
@@ -62,7 +63,7 @@ def test_least_recently_used_goes_first_until_the_bound_is_met() -> None:
 
 
 def test_use_decides_and_not_age() -> None:
-    found = decide(inventory(), {"img-old": NOW}, rules(most_bytes=170))
+    found = decide(inventory(), {"img-old": Use(NOW)}, rules(most_bytes=170))
 
     assert removed(found) == [("img-alone", 50)]
 
@@ -120,3 +121,46 @@ def test_layers_without_an_image_are_counted() -> None:
     found.layers["lost"] = Layer("lost", "base", 7)
 
     assert orphaned_bytes(found) == 7
+
+
+def built(*containers: Container) -> tuple[Inventory, dict[str, Use]]:
+    """Three builds of one app, each with a step of its own below its last one; one that failed."""
+    layers = [Layer("base", "", 100), Layer("failed-step", "base", 5)]
+    images = [
+        Image("img-base", ("registry/base:1",), "base", NOW - DAY),
+        Image("failed-step", (), "failed-step", NOW - 9),
+    ]
+    noted: dict[str, Use] = {}
+    for number in range(1, 4):
+        step, last = f"step-{number}", f"build-{number}"
+        layers += [Layer(step, "base", 10), Layer(last, step, 1)]
+        images += [Image(step, (), step, NOW - 10), Image(last, (), last, NOW - 10)]
+        noted[last] = Use(NOW - 10 + number, frozenset({"registry/shop"}))
+    return Inventory({each.id: each for each in layers}, images, list(containers)), noted
+
+
+def test_layers_that_only_replaced_builds_need_go_and_say_so() -> None:
+    found, noted = built()
+
+    decisions = decide(found, noted, rules())
+
+    assert removed(decisions) == [("step-1", 0), ("build-1", 11)] or removed(decisions) == [
+        ("build-1", 1),
+        ("step-1", 10),
+    ]
+    assert {each.why for each in decisions if each.action == "remove"} == {
+        "registry/shop has 2 newer builds"
+    }
+
+
+def test_build_that_another_app_needs_is_not_replaced() -> None:
+    found, noted = built()
+    noted["build-1"] = Use(NOW - 9, frozenset({"registry/shop", "registry/other"}))
+
+    assert removed(decide(found, noted, rules())) == []
+
+
+def test_replaced_build_stays_while_a_build_uses_it() -> None:
+    found, noted = built(Container("c", "build-1", "", "build"))
+
+    assert "build-1" not in [name for name, _ in removed(decide(found, noted, rules()))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,14 +70,16 @@ def run(context: StepContext, deadline: Deadline) -> StepResult:
     source = read_source(context)
     labels = labels_of(context, job, source)
     image = Image(job.image_repository, job.source.tag(source.commit or None), source.commit)
-    found = _find(context, job, image, labels)
-    if found is not None:
-        write_image(context, found)
-        context.say(f"{image.name} is in the registry as {found.digest}; it is not built again")
-        return StepResult(found.result(), skipped="the registry has the image")
-    with disk_errors():
-        _build(context, job, image, labels, deadline)
-        context_file(context).unlink()
+    with closing(BuilderClient(context.build.builder_socket)) as builder:
+        builder.start_early()
+        found = _find(context, job, image, labels)
+        if found is not None:
+            write_image(context, found)
+            context.say(f"{image.name} is in the registry as {found.digest}; it is not built again")
+            return StepResult(found.result(), skipped="the registry has the image")
+        with disk_errors():
+            _build(context, builder, (job, image, labels), deadline)
+            context_file(context).unlink()
     write_image(context, image)
     return StepResult(image.result())
 
@@ -114,8 +117,12 @@ def _find(
 
 
 def _build(
-    context: StepContext, job: DeployJob, image: Image, labels: dict[str, str], deadline: Deadline
+    context: StepContext,
+    builder: BuilderClient,
+    asked: tuple[DeployJob, Image, dict[str, str]],
+    deadline: Deadline,
 ) -> None:
+    job, image, labels = asked
     last: deque[str] = deque(maxlen=EVIDENCE_LINES)
 
     def on_line(line: str) -> None:
@@ -134,9 +141,8 @@ def _build(
         timeout_seconds=max(1, int(deadline.remaining - COPY_SECONDS)),
         max_disk_bytes=settings.build_disk_mib * MIB,
     )
-    client = BuilderClient(settings.builder_socket)
     try:
-        with client.build(request, _pieces(context_file(context)), on_line) as built:
+        with builder.build(request, _pieces(context_file(context)), on_line) as built:
             copy_layout(Path(built.spool), image_folder(context), request.max_disk_bytes)
     except BuildError as exc:
         advice = NEXT_STEP.get(exc.reason, "Look at the build's output, then deploy again.")

@@ -1,0 +1,60 @@
+"""Remembers when images of the cache were used last, and which apps they were built for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from funai.builder import storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from funai.builder.config import Settings
+
+
+@dataclass(frozen=True)
+class Use:
+    """What is remembered of an image."""
+
+    #: Seconds since 1970.
+    used_at: float
+    #: Repositories of the images that it was built as; none for a step on the way.
+    repositories: frozenset[str] = frozenset()
+
+
+def note(settings: Settings, images: Iterable[str]) -> None:
+    """Remember that images were used now, where they exist."""
+    existing = {image.id for image in storage.read(settings.storage_dir).images}
+    for image in existing.intersection(images):
+        (settings.used_dir / image).touch()
+
+
+def note_build(settings: Settings, image: str, repository: str) -> None:
+    """Remember that an image is what a build for a repository ended with."""
+    path = settings.used_dir / image
+    if repository and repository not in path.read_text().split():
+        with path.open("a") as uses:
+            uses.write(f"{repository}\n")
+
+
+def read(settings: Settings) -> dict[str, Use]:
+    """Return what is remembered, by image."""
+    return dict(_read(settings))
+
+
+def forget(settings: Settings) -> None:
+    """Forget the images that are gone."""
+    existing = {image.id for image in storage.read(settings.storage_dir).images}
+    for name in set(read(settings)) - existing:
+        (settings.used_dir / name).unlink(missing_ok=True)
+
+
+def _read(settings: Settings) -> Iterator[tuple[str, Use]]:
+    with contextlib.suppress(OSError), os.scandir(settings.used_dir) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError), open(entry.path) as uses:  # noqa: PTH123
+                repositories = frozenset(uses.read().split())
+                yield entry.name, Use(entry.stat().st_mtime, repositories)
