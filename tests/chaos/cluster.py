@@ -1,0 +1,177 @@
+"""A whole platform on loopback: one database, two Deploys behind a balancer, runners, nodes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.chaos import audit
+from tests.chaos.db_link import DatabaseLink
+from tests.chaos.http_link import HttpLink
+from tests.chaos.loop import LoopThread
+from tests.chaos.node import Node, answers
+from tests.chaos.processes import Service
+from tests.integration.deploy_process import (
+    DB_PASSWORD,
+    DB_USER,
+    SECRETS,
+    Schema,
+    process_env,
+    run_command,
+)
+from tests.integration.mariadb import MariaDb, free_port
+
+if TYPE_CHECKING:
+    from tests.chaos.arming import Arms
+    from tests.chaos.history import History
+
+ROOT = Path(__file__).parents[2]
+LEASE_SECONDS = 5
+MAX_ATTEMPTS = 3
+_DEPLOYS = 2
+_NODES = 2
+_LIGHT_RUNNERS = 3
+
+
+class Cluster:
+    """Starts everything in order; ``stop`` ends all of it, whatever came up.
+
+    :param services: the tree that holds ``funai``: the project's, or a copy with a defect
+    :param real_runners: runners whose jobs run Ansible, beside the light ones
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        history: History,
+        *,
+        services: Path = ROOT / "services",
+        real_runners: int = 1,
+    ) -> None:
+        self.folder, self.history = folder, history
+        self._python_path = f"{services}:{ROOT}"
+        self._real_runners = real_runners
+        self.loop = LoopThread()
+        self.database = MariaDb(folder)
+        #: Held by whoever ends the database or keeps it from working.
+        self.database_busy = threading.Lock()
+        self.schema = Schema(self.database, "chaos")
+        self.database_links = [DatabaseLink(self.database.port) for _ in range(_DEPLOYS)]
+        ports = [free_port() for _ in range(_DEPLOYS)]
+        #: One balancer for each kind of caller, so that each can be cut off alone.
+        self.for_clients = HttpLink("client", ports, history, _is_create)
+        self.for_runners = HttpLink("runner", ports, history, _is_word)
+        self.deploys = [self._deploy(number, port) for number, port in enumerate(ports)]
+        self.nodes = [
+            Node(number, folder / f"n{number}", history, self._python_path)
+            for number in range(1, _NODES + 1)
+        ]
+        self.for_agents = [HttpLink(f"heartbeat {n.name}", ports, history) for n in self.nodes]
+        self.runners: list[Service] = []
+
+    def start(self) -> None:
+        self._start_database()
+        for link in self._links():
+            self.loop.run(link.start())
+        for deploy, link in zip(self.deploys, self.database_links, strict=True):
+            deploy.env["DEPLOY_DB_PORT"] = str(link.port)
+            deploy.start()
+        for node, heartbeats in zip(self.nodes, self.for_agents, strict=True):
+            node.start(self.loop, heartbeats.url)
+        self.runners = [self._runner(number) for number in range(_LIGHT_RUNNERS)]
+        self.runners += [self._runner(n, light=False) for n in range(self._real_runners)]
+        for runner in self.runners:
+            runner.start()
+
+    def stop(self) -> None:
+        for runner in self.runners:
+            runner.signal_all(signal.SIGCONT) if runner.is_alive else None
+            runner.kill()
+        for node in self.nodes:
+            node.stop(self.loop)
+        for deploy in self.deploys:
+            deploy.kill()
+        for link in self._links():
+            self.loop.run(link.close())
+        self.database.stop()
+        self.loop.close()
+
+    def arms(self) -> list[Arms]:
+        """Return where faults can wait for a message."""
+        return [link.arms for link in (*self._links(), *(node.to_agent for node in self.nodes))]
+
+    def _links(self) -> list[HttpLink | DatabaseLink]:
+        return [*self.database_links, self.for_clients, self.for_runners, *self.for_agents]
+
+    def services(self) -> list[Service]:
+        """Return every process that may be found dead and has to be brought back."""
+        of_nodes = [s for node in self.nodes for s in (node.engine, node.haproxy, node.agent)]
+        return [*self.deploys, *of_nodes, *self.runners]
+
+    def _start_database(self) -> None:
+        self.database.install()
+        self.database.start()
+        self.database.execute(
+            f"CREATE USER '{DB_USER}'@'127.0.0.1' IDENTIFIED BY '{DB_PASSWORD}'",
+            "CREATE DATABASE `chaos` CHARACTER SET utf8mb4",
+            f"GRANT ALL ON `chaos`.* TO '{DB_USER}'@'127.0.0.1'",
+        )
+        migrated = run_command(self._deploy_env(), "migrate")
+        assert migrated.returncode == 0, migrated.stdout + migrated.stderr
+        audit.install(self.schema)
+
+    def _deploy_env(self) -> dict[str, str]:
+        env = process_env(
+            self.schema,
+            DEPLOY_NODE_STALE_SECONDS="8",
+            DEPLOY_MAX_ATTEMPTS=str(MAX_ATTEMPTS),
+            DEPLOY_REAPER_SECONDS="0.5",
+        )
+        return {**env, "PYTHONPATH": self._python_path}
+
+    def _deploy(self, number: int, port: int) -> Service:
+        return Service(
+            f"deploy-{number}",
+            [sys.executable, "-m", "funai.deploy", "serve"],
+            {**self._deploy_env(), "DEPLOY_BIND": f"127.0.0.1:{port}"},
+            self.folder / f"deploy-{number}.log",
+            lambda: answers(f"http://127.0.0.1:{port}/internal/health"),
+        )
+
+    def _runner(self, number: int, *, light: bool = True) -> Service:
+        name = f"{'light' if light else 'real'}-{number}"
+        log = self.folder / f"{name}.log"
+        return Service(
+            name,
+            [sys.executable, "-m", "tests.chaos.light_runner" if light else "funai.runner"],
+            {
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": self._python_path,
+                "CHAOS_HISTORY": str(self.history.path),
+                "RUNNER_ID": name,
+                "RUNNER_DEPLOY_URL": self.for_runners.url,
+                "RUNNER_TOKEN": SECRETS["DEPLOY_RUNNER_TOKEN"],
+                "RUNNER_RUNTIME_TOKEN": SECRETS["DEPLOY_RUNTIME_TOKEN"],
+                "RUNNER_STATE_DIR": str(self.folder / name),
+                "RUNNER_BUNDLE_DIR": str(ROOT / "playbooks" / "jobs"),
+                "RUNNER_LEASE_SECONDS": str(LEASE_SECONDS),
+                "RUNNER_WAIT_SECONDS": "1",
+                "RUNNER_PARALLEL_JOBS": "4" if light else "1",
+                "RUNNER_DEPLOY_TIMEOUT_SECONDS": "20",
+                "RUNNER_READY_SECONDS": "3",
+                "RUNNER_VERIFY_TIMEOUT_SECONDS": "8",
+            },
+            log,
+        )
+
+
+def _is_create(first: str) -> bool:
+    return first.startswith("POST /deploy/jobs ")
+
+
+def _is_word(first: str) -> bool:
+    return "/heartbeat " in first or "/report " in first
