@@ -112,7 +112,15 @@ def _env(_: argparse.Namespace, __: Progress) -> int:
 
 
 def _test(options: argparse.Namespace, _: Progress) -> int:
-    chosen = {"quick": options.quick, "keep_lab": options.keep_lab, "roles": options.role}
+    chaos = ["--tier", "full"] if options.full else []
+    chaos += ["--seed", str(options.seed)] if options.seed is not None else []
+    chaos += ["--mutants"] if options.mutants else []
+    chosen = {
+        "quick": options.quick,
+        "keep_lab": options.keep_lab,
+        "roles": options.role,
+        "chaos": chaos,
+    }
     return layers.run_layers(options.layers, **chosen)
 
 
@@ -148,6 +156,11 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("layers", nargs="*", metavar="LAYER", choices=[*layers.LAYERS, []])
     test.add_argument("--role", action="append", default=[], help="layer molecule: only this role")
     test.add_argument("--quick", action="store_true", help="fewer rounds in benchmarks")
+    test.add_argument("--full", action="store_true", help="layer chaos: 10,000 jobs")
+    test.add_argument("--seed", type=int, help="layer chaos: the same plan of faults again")
+    test.add_argument(
+        "--mutants", action="store_true", help="layer chaos: prove that defects are caught"
+    )
     test.add_argument("--keep-lab", action="store_true", help="layer lab: use the lab that runs")
     return parser
 

@@ -71,6 +71,15 @@ def _pytest(tally: Tally, folder: str, extra: dict[str, str] | None = None) -> N
     read_junit(tally, report, code)
 
 
+def _chaos(tally: Tally, arguments: Sequence[str]) -> None:
+    """Run the platform under faults; the harness judges itself and prints its own table."""
+    argv = [str(layout.BIN / "python"), "-m", "tests.chaos", *arguments]
+    log = layout.LOGS / "chaos.log"
+    code = follow(argv, log, env=_tool_environment(), cwd=layout.ROOT, on_line=say)
+    name = " ".join(("chaos", *arguments))
+    tally.check(name, ok=code == 0, evidence=f"exit {code}, see {log}")
+
+
 def _molecule(tally: Tally, *, roles: Sequence[str]) -> None:
     tag, _ = image.ensure_built()
     hosts.ensure_network()
@@ -150,13 +159,18 @@ def _on_live_lab(tally: Tally, folder: str, extra: dict[str, str]) -> None:
 
 
 def _layer_calls(
-    *, quick: bool = False, keep_lab: bool = False, roles: Sequence[str] = ()
+    *,
+    quick: bool = False,
+    keep_lab: bool = False,
+    roles: Sequence[str] = (),
+    chaos: Sequence[str] = (),
 ) -> dict[str, Callable[[Tally], None]]:
     rounds = {"FUNAI_BENCH_QUICK": "1"} if quick else {}
     return {
         "lint": _lint,
         "unit": functools.partial(_pytest, folder="tests/unit"),
         "integration": functools.partial(_pytest, folder="tests/integration"),
+        "chaos": functools.partial(_chaos, arguments=chaos),
         "molecule": functools.partial(_molecule, roles=roles),
         "lab": functools.partial(_fresh_lab, keep_lab=keep_lab),
         "acceptance": functools.partial(_on_live_lab, folder="tests/acceptance", extra={}),
@@ -167,9 +181,19 @@ def _layer_calls(
 LAYERS = tuple(_layer_calls())
 
 
-def run_layers(names: Sequence[str], *, quick: bool, keep_lab: bool, roles: Sequence[str]) -> int:
-    """Run the layers ``names``, or all; print the table; return the exit code."""
-    calls = _layer_calls(quick=quick, keep_lab=keep_lab, roles=roles)
+def run_layers(
+    names: Sequence[str],
+    *,
+    quick: bool,
+    keep_lab: bool,
+    roles: Sequence[str],
+    chaos: Sequence[str] = (),
+) -> int:
+    """Run the layers ``names``, or all; print the table; return the exit code.
+
+    :param chaos: arguments of the layer chaos, see ``python -m tests.chaos --help``
+    """
+    calls = _layer_calls(quick=quick, keep_lab=keep_lab, roles=roles, chaos=chaos)
     layout.private_directory(layout.STATE)
     layout.private_directory(layout.LOGS)
     if set(names or LAYERS) & {"integration", "molecule"}:

@@ -160,7 +160,7 @@ class Cluster:
                 "RUNNER_BUNDLE_DIR": str(ROOT / "playbooks" / "jobs"),
                 "RUNNER_LEASE_SECONDS": str(LEASE_SECONDS),
                 "RUNNER_WAIT_SECONDS": "1",
-                "RUNNER_PARALLEL_JOBS": "4" if light else "1",
+                "RUNNER_PARALLEL_JOBS": "6" if light else "1",
                 "RUNNER_DEPLOY_TIMEOUT_SECONDS": "20",
                 "RUNNER_READY_SECONDS": "3",
                 "RUNNER_VERIFY_TIMEOUT_SECONDS": "8",

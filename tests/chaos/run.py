@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import requests
+
 from tests.chaos import checker, effect_checks, final_state
 from tests.chaos.cluster import MAX_ATTEMPTS, ROOT, Cluster
 from tests.chaos.faults import KINDS, Conductor, doses
@@ -85,7 +87,7 @@ def run(folder: Path, options: Options, say: Callable[[str], None]) -> Outcome:
         _under_faults(cluster, plan, watch, outcome, over, say)
         _rest(cluster, watch, outcome)
         if options.stale:
-            outcome.stale = StaleActors(cluster, options.stale).run()
+            _speak_for_the_stale(cluster, outcome)
         say("judges")
         _judge(cluster, outcome)
     finally:
@@ -185,6 +187,13 @@ def _serves(cluster: Cluster) -> bool:
     return all(
         node.page(app)[0] == 200 for node in cluster.nodes for app in node.routes()
     ) and not any(node.open_operations() for node in cluster.nodes)
+
+
+def _speak_for_the_stale(cluster: Cluster, outcome: Outcome) -> None:
+    try:
+        outcome.stale = StaleActors(cluster, outcome.options.stale).run()
+    except (AssertionError, TimeoutError, ValueError, requests.RequestException) as exc:
+        outcome.incomplete.append(f"the stale actors could not speak: {exc!r}")
 
 
 def _judge(cluster: Cluster, outcome: Outcome) -> None:
