@@ -45,8 +45,6 @@ PLACES = {
     ),
     "node": ("runtime", "du -sb /var/lib/docker/overlay2 | cut -f1"),
 }
-#: The runner's build cache is bound by its size and age instead (docs/decisions/0053-builder.md).
-BOUND_BY_REVISIONS = ("registry", "node")
 #: What somebody else put beside ours; each prints its proof.
 PLANT = "docker image tag $(docker images -q | head -1) bench-foreign/image:1 && docker create --name bench-foreign bench-foreign/image:1 >/dev/null"
 PLANTED = "docker image inspect -f found bench-foreign/image:1 && docker container inspect -f found bench-foreign"
@@ -216,7 +214,6 @@ def report(
             *(
                 results.at_most(f"disk of {name}, left / needed", ratio, RATIO_LIMIT, "")
                 for name, ratio in ratios.items()
-                if name in BOUND_BY_REVISIONS
             ),
             results.at_least("rollbacks to kept revisions", rollbacks, (KEPT - 1) * 3, "rollbacks"),
             results.at_least("planted foreign things untouched", foreign, 2, "things"),

@@ -8,7 +8,9 @@ and may run at any time.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -59,6 +61,31 @@ def collect(settings: Path, *, dry_run: bool) -> str:
     return done.stdout
 
 
+def sweep(root: Path, blobs: t.Container[str]) -> None:
+    """Remove what the registry's own collection leaves of the blobs that are gone.
+
+    That is a folder for each deleted manifest, each blob, and each repository that had it, the last with a file: more
+    than the kept images of an app that is deployed often take.
+    """
+    store = root / _STORE
+    for layers in store.glob("repositories/**/_layers"):
+        for link in layers.glob("*/*"):
+            if f"{link.parent.name}:{link.name}" not in blobs:
+                shutil.rmtree(link)
+    for revisions in store.glob("repositories/**/_manifests/revisions"):
+        _remove_empty(revisions.glob("*/*"))
+    # The folder of a blob, then that of all whose digests begin alike.
+    _remove_empty(store.glob("blobs/*/*/*"))
+    _remove_empty(store.glob("blobs/*/*"))
+
+
+def _remove_empty(folders: t.Iterable[Path]) -> None:
+    for folder in list(folders):
+        # Most are not empty.
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
 def report(root: Path, settings: Path, *, dry_run: bool) -> str:
     """Collect, or say what a collection would free; return one line."""
     if not (root / _STORE / "repositories").is_dir():
@@ -71,6 +98,7 @@ def report(root: Path, settings: Path, *, dry_run: bool) -> str:
         after = {digest: size for digest, size in before.items() if digest not in eligible}
     else:
         after = sizes_by_digest(root)
+        sweep(root, after)
     freed = total({digest: size for digest, size in before.items() if digest not in after})
     kept = total(after)
     verb = "would free" if dry_run else "freed"

@@ -67,7 +67,7 @@ def digests_of(found: Inventory, tops: Iterable[str]) -> set[str]:
 
 
 def set_labels(layout: Path, labels: Mapping[str, str]) -> str:
-    """Give the only image of a layout these labels beside its own; return its id.
+    """Give the only image of a layout these labels before its own; return its id.
 
     :raises OSError, ValueError, KeyError: where it is no layout of one image
     """

@@ -33,6 +33,7 @@ _RUN = os.getpid() % 1000
 USER_ID = 1_800_000_000 + _RUN
 COUNT = 65536
 SUBORDINATE_IDS = 1_900_000_000 + _RUN * COUNT
+_BUILDER = [sys.executable, "-m", "funai.builder"]
 
 
 @dataclass
@@ -44,6 +45,8 @@ class Outcome:
     #: The files of the result, while it was there.
     files: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
+    #: The files of its blobs by name.
+    blobs: dict[str, int] = field(default_factory=dict)
 
 
 class Builder:
@@ -71,7 +74,7 @@ class Builder:
         self._argv = ["setpriv", f"--reuid={self.uid}", f"--regid={account.pw_gid}"]
         self._argv += ["--clear-groups", "--no-new-privs", "--inh-caps=-all,+setuid,+setgid"]
         self._argv += ["--ambient-caps=-all,+setuid,+setgid", "--bounding-set=-all,+setuid,+setgid"]
-        self._argv += [sys.executable, "-m", "funai.builder"]
+        self._argv += _BUILDER
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.socket))
         self._listener.listen()
@@ -131,7 +134,8 @@ class Builder:
             with BuilderClient(self.socket).build(request, [context(text)], note) as result:
                 spool = Path(result.spool)
                 files = sorted(path.name for path in spool.iterdir())
-                return Outcome(result, lines, files, _config(spool))
+                blobs = {path.name: path.stat().st_ino for path in spool.glob("blobs/*/*")}
+                return Outcome(result, lines, files, _config(spool), blobs)
         except BuildError as exc:
             return Outcome(exc.result, lines)
 
@@ -144,6 +148,22 @@ class Builder:
             "containers": storage.read(self.state / "storage").containers,
             "processes": processes_of(self.uid),
         }
+
+    def name_images(self) -> None:
+        """Give the images of the cache names, as those have that come from a registry."""
+        for number, image in enumerate(sorted(self.images())):
+            self.call_buildah("tag", image, f"registry.invalid/base:{number}")
+
+    def call_buildah(self, *words: str) -> None:
+        """Run a command of buildah on the builder's storage, as its user."""
+        argv = [*self._argv[: -len(_BUILDER)], "buildah", "--root", str(self.state / "storage")]
+        argv += ["--runroot", str(self.folder / "run"), "--storage-driver", self._driver(), *words]
+        subprocess.run(
+            argv, env={**self._environment, "HOME": str(self.state / "home")}, check=True
+        )
+
+    def _driver(self) -> str:
+        return (self.state / "storage-driver").read_text()
 
     def images(self) -> set[str]:
         """Return the ids of the images that the cache holds."""

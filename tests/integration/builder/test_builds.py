@@ -51,6 +51,17 @@ def test_layers_of_an_earlier_build_are_used_again(builder: Builder) -> None:
     assert found.config["config"]["Labels"]["io.funai.job"] == "job-2"
 
 
+def test_labels_are_written_into_the_export_and_cost_no_step(builder: Builder) -> None:
+    text = f'{GOOD}LABEL io.funai.job="mine" own="kept"\n'
+
+    found = builder.build(text, labels={"io.funai.job": "job-1"})
+
+    labels = found.config["config"]["Labels"]
+    assert (labels["io.funai.job"], labels["own"]) == ("job-1", "kept")
+    assert not [line for line in found.lines if "job-1" in line]
+    assert found.result.image_id not in builder.images()
+
+
 def test_image_of_each_job_passes_and_only_its_steps_stay(builder: Builder) -> None:
     builder.build(GOOD, labels={"io.funai.job": "job-1"})
     builder.wait()
@@ -186,10 +197,11 @@ def test_failed_build_does_not_touch_the_one_beside_it(builder: Builder) -> None
 
 
 def test_image_in_the_storage_is_no_base_for_others(builder: Builder) -> None:
-    image = builder.build(GOOD).result.image_id
+    builder.build(GOOD)
 
-    for text in (f"FROM {image}\n", f"{dockerfile()}COPY --from={image} /x /x\n"):
-        assert builder.build(text).result.reason == "BASE_IMAGE_NOT_FOUND"
+    for image in builder.images():
+        for text in (f"FROM {image}\n", f"{dockerfile()}COPY --from={image} /x /x\n"):
+            assert builder.build(text).result.reason == "BASE_IMAGE_NOT_FOUND"
 
 
 def test_step_cannot_leave_its_root_folder(builder: Builder) -> None:

@@ -87,3 +87,32 @@ def test_registry_without_images_is_no_failure(program: Any, tmp_path: Path) -> 
     use_registry(program, tmp_path, "exit 1")
 
     assert "nothing to collect" in program.report(tmp_path, tmp_path / "config.yml", dry_run=False)
+
+
+def test_nothing_is_left_of_blobs_that_went(program: Any, store: Path, tmp_path: Path) -> None:
+    version = store / "docker/registry/v2"
+    app = version / "repositories/team/app"
+    for digest in ("aa11", "bb22"):
+        link = app / "_layers/sha256" / digest / "link"
+        link.parent.mkdir(parents=True)
+        link.write_text(f"sha256:{digest}")
+    for digest in ("aa11", "bb22"):
+        (app / "_manifests/revisions/sha256" / digest).mkdir(parents=True)
+    (app / "_manifests/revisions/sha256/bb22/link").write_text("sha256:bb22")
+    use_registry(program, tmp_path, f"rm -r {version}/blobs/sha256/aa/aa11")
+
+    program.report(store, tmp_path / "config.yml", dry_run=False)
+
+    assert not list(version.rglob("*aa*"))
+    assert [path.name for path in app.rglob("link")] == ["link", "link"]
+
+
+def test_dry_run_sweeps_nothing(program: Any, store: Path, tmp_path: Path) -> None:
+    link = store / "docker/registry/v2/repositories/app/_layers/sha256/cc33/link"
+    link.parent.mkdir(parents=True)
+    link.touch()
+    use_registry(program, tmp_path, "")
+
+    program.report(store, tmp_path / "config.yml", dry_run=True)
+
+    assert link.exists()
