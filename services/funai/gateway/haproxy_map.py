@@ -6,7 +6,7 @@ import re
 import threading
 from typing import TYPE_CHECKING
 
-from funai.gateway.map_file import read_map_file, write_map_file
+from funai.gateway.map_file import read_map_file, remove_leftovers, write_map_file
 from funai.gateway.routes import check_app_id, check_route, render_table
 from funai.gateway.runtime_socket import GatewayRefusedError
 
@@ -46,6 +46,11 @@ class HaproxyMap:
     def runtime(self) -> RuntimeSocket:
         """The running process."""
         return self._runtime
+
+    def take_over(self) -> None:
+        """Remove what a killed process left beside the file; called before the first write."""
+        with self._lock:
+            remove_leftovers(self._path)
 
     def saved(self) -> dict[str, str]:
         """Return the file's routes."""

@@ -32,7 +32,7 @@ def write_map_file(path: Path, table: dict[str, str]) -> None:
 
 def replace_file(path: Path, text: str, new_file_mode: int = _NEW_FILE_MODE) -> None:
     """Write a file durably: temporary file, fsync, rename, fsync of the folder."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_temporary_prefix(path))
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             _take_over_access(file.fileno(), path, new_file_mode)
@@ -44,6 +44,16 @@ def replace_file(path: Path, text: str, new_file_mode: int = _NEW_FILE_MODE) -> 
         os.unlink(temporary)  # noqa: PTH108
         raise
     _sync_folder(path.parent)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of writers that were killed; only while nobody writes."""
+    for leftover in path.parent.glob(f"{_temporary_prefix(path)}*"):
+        leftover.unlink(missing_ok=True)
+
+
+def _temporary_prefix(path: Path) -> str:
+    return f".{path.name}."
 
 
 def _take_over_access(descriptor: int, path: Path, new_file_mode: int) -> None:

@@ -43,6 +43,7 @@ class Agent:
         self.conditions = Conditions(time.time)
         runtime = RuntimeSocket(settings.routes_socket)
         routes = HaproxyMap(settings.routes_map, runtime, [settings.app_subnet])
+        routes.take_over()
         engine = EngineClient(settings.engine_socket, _ENGINE_TIMEOUT_SECONDS)
         self._parts = Parts(
             apps=AppRepository(Database(settings.state_dir / "agent.db"), settings.app_subnet),

@@ -21,9 +21,13 @@ _SERVE = (
     'mkdir -p /tmp/w/cgi-bin && echo "release $RELEASE port $PORT path $BASE_PATH" > /tmp/w/index.html'
     " && cp /cgi/* /tmp/w/cgi-bin/ && cd /tmp/w && exec httpd -f -h /tmp/w -p "
 )
+# As process 1 the server alone would ignore SIGTERM.
+_ENDS_AT_ONCE = f"{_SERVE.replace('exec ', '')}{PORT} & trap 'kill $!; exit 0' TERM; wait"
 _COMMANDS = {
     "1": f"{_SERVE}{PORT}",
     "2": f"{_SERVE}{PORT}",
+    "prompt-0": _ENDS_AT_ONCE,
+    "prompt-1": _ENDS_AT_ONCE,
     "slow": f"sleep 4; {_SERVE}{PORT}",
     "exits": "echo no database; exit 3",
     "silent": "echo thinking; exec sleep 600",

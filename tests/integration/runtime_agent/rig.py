@@ -120,13 +120,18 @@ class Node:
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
+    def arguments(self) -> tuple[str, ...]:
+        """What Python runs."""
+        return ("-m", "funai.runtime_agent")
+
+    @property
     def log(self) -> str:
         return (self.folder / "agent.log").read_text()
 
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            "PYTHONPATH": f"{self._absent}:services",
+            "PYTHONPATH": f"{self._absent}:services:.",
             "AGENT_NODE_NAME": self.name,
             "AGENT_BIND": f"127.0.0.1:{self.port}",
             "AGENT_RUNTIME_TOKEN": TOKEN,
@@ -154,7 +159,7 @@ class Node:
         self.settings |= settings
         with (self.folder / "agent.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "funai.runtime_agent"],
+                [sys.executable, *self.arguments],
                 env=self.environment(),
                 stdout=log,
                 stderr=log,

@@ -134,3 +134,17 @@ def test_one_bad_route_stops_a_replace_before_anything_is_written(
 
     assert routes.saved() == {"a": A}
     assert haproxy.writes == []
+
+
+def test_temporary_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
+    path = tmp_path / "routes.map"
+    path.write_text("shop 198.19.0.2:80\n")
+    (tmp_path / ".routes.map.k3j2h1").write_text("half of it")
+    (tmp_path / "routes.map.of-somebody-else").touch()
+
+    HaproxyMap(path, RuntimeSocket(tmp_path / "routes.sock")).take_over()
+
+    assert {entry.name for entry in tmp_path.iterdir()} == {
+        "routes.map",
+        "routes.map.of-somebody-else",
+    }
