@@ -145,8 +145,11 @@ class Attempt:
             self._wake.clear()
             if child.returncode is not None:
                 return ""
-            why = self._lease.loss or self._overdue()
-            if why:
+            if loss := self._lease.loss:
+                # For good: a heartbeat that is answered while the child is killed comes too late.
+                self._lease.lose(loss)
+                return loss
+            if why := self._overdue():
                 return why
             self._wake.wait(min(self._lease.seconds_to_abandon(), LONGEST_SLEEP_SECONDS))
 

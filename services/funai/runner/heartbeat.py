@@ -71,7 +71,7 @@ class LeaseKeeper:
     def _keep(self) -> None:
         backoff = Backoff(cap=min(MAX_RETRY_SECONDS, self._lease.seconds / 6))
         pause = self._lease.seconds_to_renewal()
-        while not self._stop.wait(pause):
+        while not self._stop.wait(pause) and not self._lease.refusal:
             if self._renew():
                 backoff.reset()
                 pause = self._lease.seconds_to_renewal()

@@ -32,7 +32,7 @@ class Lease:
         self.seconds = seconds
         self._requested_at = requested_at
         self._clock = clock
-        #: What Deploy said when it refused to go on; empty as long as it did not.
+        #: Why the lease is lost for good: what Deploy said, or that it was given up; else empty.
         self.refusal = ""
         self._lock = threading.Lock()
 
@@ -42,7 +42,7 @@ class Lease:
             self._requested_at = max(self._requested_at, requested_at)
 
     def lose(self, why: str) -> None:
-        """Note that Deploy said the lease is lost. The first reason stays."""
+        """Note that the lease is lost for good. The first reason stays."""
         with self._lock:
             self.refusal = self.refusal or why
 
