@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.chaos import results, table
+from tests.chaos import mutants, results, table
 from tests.chaos.cluster import ROOT
 from tests.chaos.run import Options, run
 
@@ -42,18 +42,18 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="keep logs and histories")
     parser.add_argument("--page", action="store_true", help="only make the page's tables anew")
     parser.add_argument("--mutants", action="store_true", help="prove that defects are caught")
+    parser.add_argument("--defect", nargs="*", default=[], metavar="WORD", help="only these")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str]) -> int:
     options = _options(argv)
     if options.page:
-        PAGE.write_text(table.page(PAGE.read_text(), table.read_results(results.FOLDER)))
+        runs, proof = table.read_results(results.FOLDER), table.read_proof(results.FOLDER)
+        PAGE.write_text(table.page(PAGE.read_text(), runs, proof))
         return 0
     if options.mutants:
-        from tests.chaos import mutants  # noqa: PLC0415 - nobody else needs it
-
-        return mutants.main(options.seed, _say)
+        return mutants.main(options.seed, _say, options.services.resolve(), options.defect)
     return _run_tier(options)
 
 

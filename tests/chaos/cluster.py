@@ -14,6 +14,7 @@ from tests.chaos.db_link import DatabaseLink
 from tests.chaos.http_link import HttpLink
 from tests.chaos.loop import LoopThread
 from tests.chaos.node import Node, answers
+from tests.chaos.ports import service_port
 from tests.chaos.processes import Service
 from tests.integration.deploy_process import (
     DB_PASSWORD,
@@ -23,14 +24,14 @@ from tests.integration.deploy_process import (
     process_env,
     run_command,
 )
-from tests.integration.mariadb import MariaDb, free_port
+from tests.integration.mariadb import MariaDb
 
 if TYPE_CHECKING:
     from tests.chaos.arming import Arms
     from tests.chaos.history import History
 
 ROOT = Path(__file__).parents[2]
-LEASE_SECONDS = 5
+LEASE_SECONDS = 6
 MAX_ATTEMPTS = 3
 _DEPLOYS = 2
 _NODES = 2
@@ -57,11 +58,12 @@ class Cluster:
         self._real_runners = real_runners
         self.loop = LoopThread()
         self.database = MariaDb(folder)
+        self.database.port = service_port()
         #: Held by whoever ends the database or keeps it from working.
         self.database_busy = threading.Lock()
         self.schema = Schema(self.database, "chaos")
         self.database_links = [DatabaseLink(self.database.port) for _ in range(_DEPLOYS)]
-        ports = [free_port() for _ in range(_DEPLOYS)]
+        ports = [service_port() for _ in range(_DEPLOYS)]
         #: One balancer for each kind of caller, so that each can be cut off alone.
         self.for_clients = HttpLink("client", ports, history, _is_create)
         self.for_runners = HttpLink("runner", ports, history, _is_word)

@@ -48,7 +48,7 @@ class FinalState:
     #: ``file: name of the secret`` for each that was found where it does not belong.
     leaks: list[str] = field(default_factory=list)
     max_attempts: int = 3
-    lease_seconds: float = 5.0
+    lease_seconds: float = 6.0
 
 
 def collect(cluster: Cluster, max_attempts: int) -> FinalState:

@@ -14,9 +14,10 @@ from funai.gateway.haproxy_map import HaproxyMap
 from funai.gateway.runtime_socket import RuntimeSocket
 from tests.chaos.gateway_tap import GatewayTap
 from tests.chaos.http_link import HttpLink
+from tests.chaos.ports import service_port
 from tests.chaos.processes import Service
 from tests.integration.deploy_process import SECRETS
-from tests.integration.gateway.conftest import HAPROXY, free_port, render
+from tests.integration.gateway.conftest import HAPROXY, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +49,7 @@ class Node:
         self.subnet = f"127.{30 + number}.0.0/20"
         self._python_path = python_path
         self.history_file = folder / "engine.jsonl"
-        self.agent_port, self.gateway_port = free_port(), free_port()
+        self.agent_port, self.gateway_port = service_port(), service_port()
         self.map_file = folder / "routes.map"
         self.map_file.touch()
         #: Of HAProxy's own; the agent gets the tap's.

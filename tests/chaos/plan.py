@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 #: Images with which requests come, by weight. The first is the healthy one.
 WORDS = {
-    "ok": 68, "slow": 3, "pullslow": 2, "dies": 3, "exit": 3, "mute": 2, "http500": 2, "poison": 2,
+    "ok": 68, "slow": 3, "pullslow": 2, "dies": 3, "exit": 3, "mute": 2, "http500": 2, "poison": 0.4,
     "full": 2, "r500": 2, "r429": 2, "rhang": 1, "rgone": 2, "rdeny": 2, "rcut": 2, "rwrong": 2,
 }  # fmt: skip
 _HURRIED = 0.25

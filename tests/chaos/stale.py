@@ -45,6 +45,11 @@ class StaleActors:
     def __init__(self, cluster: Cluster, times: int) -> None:
         self._cluster, self._times = cluster, times
         self._dice = random.Random(times)  # noqa: S311 - a plan, not a secret
+        self._deployed = [
+            (node, app, node.fences()[app])
+            for node in cluster.nodes
+            for app in sorted(node.routes())
+        ]
         self._held: dict[str, Any] = {}
         self._expired: dict[str, Any] = {}
         self._session = requests.Session()
@@ -166,10 +171,8 @@ class StaleActors:
         return self._tell_agent("stop", {})
 
     def _tell_agent(self, verb: str, more: dict[str, Any]) -> bool:
-        node, app = self._dice.choice(
-            [(node, app) for node in self._cluster.nodes for app in sorted(node.routes())]
-        )
-        fence = self._dice.randrange(0, node.fences()[app])
+        node, app, highest = self._dice.choice(self._deployed)
+        fence = self._dice.randrange(1, highest) if highest > 1 else 0
         body = {"userId": "1", "appId": app, "fence": fence, **more}
         url = f"http://127.0.0.1:{node.agent_port}/agent/apps/{verb}"
         headers = {"X-Runtime-Token": SECRETS["DEPLOY_RUNTIME_TOKEN"]}

@@ -50,11 +50,20 @@ def page_section(result: dict[str, Any]) -> str:
     return "\n\n".join((title, summary(result) + ".", faults, promises, stale))
 
 
-def page(template: str, results: Sequence[dict[str, Any]]) -> str:
+def proof_section(proof: Sequence[dict[str, Any]]) -> str:
+    """Return what caught which deliberate defect, as Markdown."""
+    rows: list[tuple[str, ...]] = [(row["defect"], row["caughtBy"]) for row in proof]
+    return "### Deliberate defects\n\n" + _markdown(("defect", "caught by"), rows)
+
+
+def page(
+    template: str, results: Sequence[dict[str, Any]], proof: Sequence[dict[str, Any]] = ()
+) -> str:
     """Return the page with its tables made anew."""
     before, _, rest = template.partition(BEGIN)
     _, _, after = rest.partition(END)
-    sections = "\n\n".join(page_section(result) for result in results)
+    parts = [*map(page_section, results), *([proof_section(proof)] if proof else [])]
+    sections = "\n\n".join(parts)
     return f"{before}{BEGIN}\n\n{sections}\n\n{END}{after}"
 
 
@@ -63,6 +72,12 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
     found = [json.loads(path.read_text()) for path in folder.glob("*.json")]
     runs = [result for result in found if "faults" in result]
     return sorted(runs, key=lambda result: -int(result["jobs"]))
+
+
+def read_proof(folder: Path) -> list[dict[str, Any]]:
+    """Return the committed proof that defects are caught; nothing where there is none."""
+    path = folder / "mutants.json"
+    return list(json.loads(path.read_text())["mutants"]) if path.exists() else []
 
 
 def _fault_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:

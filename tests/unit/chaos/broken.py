@@ -25,7 +25,7 @@ def change(t: float, job: str, old: str | None, new: str, **more: Any) -> dict[s
         "attempt": 0,
         "image": IMAGE if job == "j1" else NEWER_IMAGE,
         "at": t,
-        "lease": int((t + 5) * 1000) if new == "RUNNING" else None,
+        "lease": int((t + 6) * 1000) if new == "RUNNING" else None,
         "runner_id": "light-0",
     }
     return {**row, **more}

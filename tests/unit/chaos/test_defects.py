@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chaos.cluster import ROOT
 from tests.chaos.defects import DEFECTS, Defect
 from tests.chaos.faults import BY_CODE
 from tests.chaos.mutants import DoesNotApplyError, copy_with
@@ -13,10 +14,12 @@ from tests.chaos.mutants import DoesNotApplyError, copy_with
 if TYPE_CHECKING:
     from pathlib import Path
 
+SERVICES = ROOT / "services"
+
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 def test_defect_applies_and_is_python(defect: Defect, tmp_path: Path) -> None:
-    tree = copy_with(defect, tmp_path / "services")
+    tree = copy_with(defect, tmp_path / "services", SERVICES)
 
     for name in {name for name, _, _ in defect.changes}:
         compile((tree / "funai" / name).read_text(), name, "exec")
@@ -27,4 +30,4 @@ def test_defect_that_no_longer_applies_is_an_error(tmp_path: Path) -> None:
     defect = Defect("x", (("deploy/app.py", "this text is nowhere", ""),))
 
     with pytest.raises(DoesNotApplyError, match="0 times"):
-        copy_with(defect, tmp_path / "services")
+        copy_with(defect, tmp_path / "services", SERVICES)
