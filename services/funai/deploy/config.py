@@ -111,6 +111,8 @@ class Limits:
     node_stale: int = 180
     #: Claims of one job before it is FAILED.
     max_attempts: int = 3
+    #: Jobs of an app in a row that end without a word of their runner before the app is paused.
+    pause_after: int = 3
     #: From a job's first claim to its end.
     max_running: int = 3600
     #: Between two rounds of the reaper.
@@ -137,6 +139,7 @@ class Limits:
         return cls(
             node_stale=_number(env, "DEPLOY_NODE_STALE_SECONDS", cls.node_stale, 1, 86400),
             max_attempts=_number(env, "DEPLOY_MAX_ATTEMPTS", cls.max_attempts, 1, 100),
+            pause_after=_number(env, "DEPLOY_PAUSE_AFTER_CRASHES", cls.pause_after, 1, 100),
             max_running=_number(env, "DEPLOY_MAX_RUNNING_SECONDS", cls.max_running, 1, 86400),
             reaper=_seconds(env, "DEPLOY_REAPER_SECONDS", cls.reaper),
             threads=_number(env, "DEPLOY_THREADS", cls.threads, 4, 256),

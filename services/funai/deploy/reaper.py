@@ -17,6 +17,7 @@ from funai.deploy.jobs import model
 from funai.deploy.jobs.ending import end_job
 from funai.deploy.jobs.leases import explain
 from funai.deploy.jobs.model import Ending
+from funai.deploy.jobs.pausing import count_crash
 from funai.deploy.jobs.repository import Candidate, JobRepository
 from funai.deploy.nodes.repository import NodeRepository
 from funai.deploy.placements.model import Waiting, decide
@@ -73,6 +74,8 @@ class Reaper:
             lambda c: JobRepository(c).overdue(limits.max_attempts, limits.max_running, _BATCH)
         ):
             database.run(partial(self._reap, seen=job))
+            # The app's next job may have waited for this end.
+            self._parts.work_available.ring()
         for candidate, waiting in database.run(self._unexplained):
             database.run(partial(explain, candidate=candidate, waiting=waiting))
         self._measure()
@@ -91,6 +94,8 @@ class Reaper:
             self._fail(connection, job, *_too_long(job, limits.max_running))
         elif job.lease_expire_at != seen.lease_expire_at:
             return  # A heartbeat came in between.
+        elif job.superseded_by is not None:
+            end_job(connection, job, model.superseded(job))
         elif job.attempt >= limits.max_attempts:
             self._fail(connection, job, *_exhausted(job))
         else:
@@ -105,6 +110,8 @@ class Reaper:
             reason=text,
         )
         if end_job(connection, job, ending):
+            if code == model.LEASE_EXHAUSTED:
+                count_crash(connection, job, self._parts.settings.limits.pause_after)
             self._parts.metrics.reaped.labels(code).inc()
             _LOG.warning(
                 "reaped", extra={"fields": {"jobId": job.id, "appId": job.app_id, "why": code}}

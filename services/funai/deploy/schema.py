@@ -84,6 +84,7 @@ job = Table(
     Column("reason", String(1024)),
     Column("idempotency_key", String(128)),
     Column("idempotency_hash", String(64)),
+    Column("superseded_by", String(64)),
 )
 
 app_run = Table(
@@ -111,6 +112,10 @@ app = Table(
     Column("leftover_node_id", BigInteger),
     Column("leftover_user_id", String(64)),
     *_times(),
+    #: Jobs in a row that ended without a word of their runner.
+    Column("crashes", Integer),
+    Column("paused_at", DATETIME(fsp=6)),
+    Column("pause_reason", String(1024)),
 )
 
 job_event = Table(

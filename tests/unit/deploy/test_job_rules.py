@@ -123,3 +123,22 @@ def test_text_is_bounded_with_its_tail_and_without_what_no_column_takes() -> Non
 
 def test_milliseconds_become_utc() -> None:
     assert iso_from_ms(1_700_000_000_123) == "2023-11-14T22:13:20.123Z"
+
+
+@pytest.mark.parametrize(
+    ("status", "phase", "by_id", "expected"),
+    [
+        (JobStatus.RUNNING, "BUILD", "newer", True),
+        (JobStatus.RUNNING, None, "newer", True),
+        (JobStatus.RUNNING, "DEPLOY", "newer", False),
+        (JobStatus.RUNNING, "VERIFY", "newer", False),
+        (JobStatus.RUNNING, "BUILD", None, False),
+        (JobStatus.CANCELLED, "BUILD", "newer", False),
+    ],
+)
+def test_job_makes_room_only_before_the_switch(
+    status: JobStatus, phase: str | None, by_id: str | None, *, expected: bool
+) -> None:
+    job = Job("one", "BUILD_AND_DEPLOY", "app", status, {}, phase=phase, superseded_by=by_id)
+
+    assert job.may_be_superseded is expected

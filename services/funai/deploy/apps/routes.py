@@ -12,6 +12,7 @@ from funai.deploy.access import DEPLOY
 from funai.deploy.fields import AppId, Model, UserId
 from funai.deploy.jobs.render import app_url
 from funai.deploy.revisions.render import brief
+from funai.deploy.wire import iso
 
 if TYPE_CHECKING:
     from funai.deploy.apps.model import Purged
@@ -57,6 +58,12 @@ def create_blueprint(apps: AppService, public_base_url: str) -> APIBlueprint:
             }
         )
 
+    @blueprint.post("/resume", summary="Let a paused app take jobs again", security=DEPLOY)
+    def resume(body: AppBody) -> dict[str, Any]:
+        resumed = apps.resume(body.app_id)
+        found = {"appId": body.app_id, "userId": _number(body.user_id), "resumed": resumed}
+        return envelope({**found, "paused": False})
+
     @blueprint.post("/purge", summary="Delete an app's rows", security=DEPLOY)
     def purge(body: AppBody) -> dict[str, Any]:
         return envelope(_purged(body, apps.purge(body.app_id)))
@@ -69,7 +76,7 @@ def create_blueprint(apps: AppService, public_base_url: str) -> APIBlueprint:
 
 
 def _standing(found: Standing, public_base_url: str) -> dict[str, Any]:
-    run, node = found.run, found.node
+    run, node, pause = found.run, found.node, found.pause
     path = f"/apps/{run.app_id}"
     return {
         "appId": run.app_id,
@@ -81,6 +88,9 @@ def _standing(found: Standing, public_base_url: str) -> dict[str, Any]:
         "lastActiveAt": run.last_active_at,
         "state": found.state,
         "reason": found.reason,
+        "paused": pause is not None,
+        "pausedAt": iso(pause.since) if pause else None,
+        "pauseReason": pause.sentence if pause else None,
         "revision": brief(found.revision) if found.revision else None,
         "node": node.name if node else None,
         "deployUrl": app_url(node.gateway_base_url if node else "", path),

@@ -71,15 +71,33 @@ class AppService:
         run = repository.get_run(connection, app_id)
         if run is None:
             return None
-        route = AppRepository(connection).get(app_id).route_node_id
-        node_id = run.node_id if route is None else route
+        row = AppRepository(connection).get(app_id)
+        node_id = run.node_id if row.route_node_id is None else row.route_node_id
         nodes = NodeRepository(connection, self._parts.settings.limits.node_stale)
         return Standing(
             run=run,
             revision=revisions.active(connection, app_id),
-            job=JobRepository(connection).active_of(app_id),
+            job=next(iter(JobRepository(connection).active_of(app_id)), None),
             node=None if node_id is None else nodes.by_id(node_id),
+            pause=row.pause,
         )
+
+    def resume(self, app_id: str) -> bool:
+        """End the app's pause; tell whether it was paused.
+
+        :raises NotFoundError: where the app never had a job
+        """
+
+        def work(connection: Connection) -> bool:
+            apps = AppRepository(connection)
+            if apps.get(app_id).deploy_seq == 0:
+                msg = f"nothing is known of app {app_id}; it never had a job, so it is not paused"
+                raise NotFoundError(msg)
+            return apps.resume(app_id)
+
+        resumed = self._parts.database.run(work)
+        self._parts.work_available.ring()
+        return resumed
 
     def stop(self, app_id: str, user_id: str) -> tuple[Node, dict[str, Any]]:
         """Stop the app on its node; return the node and its agent's answer.
@@ -177,8 +195,7 @@ class AppService:
         apps = AppRepository(connection)
         fence = apps.lock(app_id).fence + 1
         apps.change(app_id, fence=fence)
-        active = JobRepository(connection).active_of(app_id)
-        if active is not None:
+        for active in JobRepository(connection).active_of(app_id):
             ending = Ending(
                 status=JobStatus.CANCELLED,
                 actor=ACTOR_API,
@@ -191,6 +208,7 @@ class AppService:
     def _purge(self, connection: Connection, app_id: str) -> Purged:
         apps = AppRepository(connection)
         row = apps.lock(app_id)
+        apps.resume(app_id)
         purged = repository.purge(connection, app_id)
         revisions.purge(connection, app_id)
         if row.route_node_id is not None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from funai.deploy.apps.model import AppRun
     from funai.deploy.jobs.model import Job
     from funai.deploy.nodes.model import Node
+    from funai.deploy.placements.model import Pause
     from funai.deploy.revisions.model import Revision
 
 _MAX_ERROR = 200
@@ -33,10 +34,12 @@ class Standing:
 
     run: AppRun
     revision: Revision | None = None
-    #: The job that has not ended.
+    #: The job that has not ended; of two the one that runs.
     job: Job | None = None
     #: Where the app's requests go, or, without a route, where its newest job ran.
     node: Node | None = None
+    #: Why no job of it is taken until somebody resumes it.
+    pause: Pause | None = None
 
     @property
     def state(self) -> AppState:

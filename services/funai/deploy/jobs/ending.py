@@ -38,6 +38,8 @@ def end_job(connection: Connection, found: Job, ending: Ending) -> bool:
     )
     AppRunRepository(connection).follow(found, ending.status, ending.error_message)
     follow_job(connection, found, ending.status, ending.detail.get("result"))
+    if ending.status is JobStatus.SUCCEEDED:
+        AppRepository(connection).change(found.app_id, crashes=0)
     if ending.status is JobStatus.SUCCEEDED and found.node_id is not None:
         _move_route(connection, replace(found, status=ending.status), found.node_id)
     return True

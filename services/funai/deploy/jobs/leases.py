@@ -10,7 +10,7 @@ from funai.contract.status import JobStatus
 from funai.deploy.events import repository as events
 from funai.deploy.events.model import Event
 from funai.deploy.jobs.ending import end_job
-from funai.deploy.jobs.model import Ending, JobView, is_replay, lost_lease
+from funai.deploy.jobs.model import Ending, JobView, is_replay, lost_lease, superseded
 from funai.deploy.jobs.repository import AppRunRepository, JobRepository
 from funai.deploy.jobs.service import unknown_job
 from funai.deploy.nodes.repository import NodeRepository
@@ -123,6 +123,10 @@ class LeaseService:
         decision = survey.decide(app_id, placements.node_of(app_id))
         if before is None or isinstance(decision, Waiting):
             return None
+        if row.pause is not None:
+            return None
+        if before.superseded_by is not None or _is_blocked(before, jobs.running_of(app_id)):
+            return None
         node = decision.node
         taken = jobs.take(
             candidate.job_id,
@@ -184,13 +188,34 @@ class LeaseService:
             before = jobs.get(beat.job_id)
             if before is None:
                 raise unknown_job(beat.job_id)
+            if before.may_be_superseded and self._make_room(connection, beat):
+                return jobs.get(beat.job_id) or before
             if not jobs.extend(beat):
                 raise lost_lease(jobs.get(beat.job_id) or before, beat.runner_id, beat.fence)
             if beat.phase is not None and beat.phase != before.phase:
                 self._record_phase(connection, before, beat)
             return jobs.get(beat.job_id) or before
 
-        return JobView(self._parts.database.run(work), with_node=False)
+        after = self._parts.database.run(work)
+        if after.status is JobStatus.CANCELLED:
+            self._parts.metrics.transitions.labels(JobStatus.RUNNING, after.status).inc()
+            self._parts.ring_all()
+            raise lost_lease(after, beat.runner_id, beat.fence)
+        return JobView(after, with_node=False)
+
+    def _make_room(self, connection: Connection, beat: Extension) -> bool:
+        """Cancel a superseded job now that its runner asks and stops; tell whether it was done."""
+        jobs = JobRepository(connection)
+        unlocked = jobs.get(beat.job_id)
+        if unlocked is None:
+            return False
+        AppRepository(connection).lock(unlocked.app_id)
+        found = jobs.get(beat.job_id)
+        if found is None or found.runner_id != beat.runner_id or not found.may_be_superseded:
+            return False
+        if beat.fence is not None and beat.fence != found.fence:
+            return False
+        return end_job(connection, found, superseded(found))
 
     def _record_phase(self, connection: Connection, job: Job, beat: Extension) -> None:
         events.record(
@@ -235,6 +260,11 @@ class LeaseService:
             self._parts.metrics.transitions.labels(JobStatus.RUNNING, report.status).inc()
             self._parts.ring_all()
         return view
+
+
+def _is_blocked(job: Job, running: Job | None) -> bool:
+    """Tell whether the job waits for another one of its app."""
+    return running is not None and running.id != job.id
 
 
 def explain(connection: Connection, candidate: Candidate, waiting: Waiting) -> None:

@@ -28,6 +28,7 @@ QUEUED = "QUEUED"
 NO_RUNNER = "NO_RUNNER"
 CANCELLED_BY_CALLER = "CANCELLED"
 SUPERSEDED = "SUPERSEDED"
+SUPERSEDING = "SUPERSEDING"
 LEASE_EXPIRED = "LEASE_EXPIRED"
 LEASE_EXHAUSTED = "LEASE_EXHAUSTED"
 RUNNING_TOO_LONG = "RUNNING_TOO_LONG"
@@ -36,6 +37,10 @@ QUEUED_TEXT = "waits for a free runner"
 NO_RUNNER_TEXT = (
     "no runner has asked for work lately; start funai-runner or see /admin/runners/list"
 )
+
+#: Phases in which the app's requests may go to the new container already: such a job is not cancelled
+#: to make room, it ends by itself.
+PAST_SWITCH = frozenset({"DEPLOY", "VERIFY", "REPORT"})
 
 _NEXT: dict[JobStatus, frozenset[JobStatus]] = {
     JobStatus.PENDING: frozenset({JobStatus.RUNNING, JobStatus.CANCELLED}),
@@ -77,6 +82,17 @@ class Job:
     reason: str | None = None
     idempotency_key: str | None = None
     idempotency_hash: str | None = None
+    #: The job that is to take this one's place; set while this one runs.
+    superseded_by: str | None = None
+
+    @property
+    def may_be_superseded(self) -> bool:
+        """Whether the job runs, is to make room, and has not begun to change its node."""
+        return (
+            self.status is JobStatus.RUNNING
+            and self.superseded_by is not None
+            and self.phase not in PAST_SWITCH
+        )
 
     @property
     def user_id(self) -> str | None:
@@ -207,6 +223,18 @@ def is_replay(job: Job, report: Report) -> bool:
         job.status is report.status
         and job.runner_id == report.runner_id
         and (report.fence is None or report.fence == job.fence)
+    )
+
+
+def superseded(job: Job) -> Ending:
+    """Return the end of a job that makes room for a newer one."""
+    by_id = job.superseded_by
+    return Ending(
+        status=JobStatus.CANCELLED,
+        actor=ACTOR_API,
+        reason_code=SUPERSEDED,
+        reason=f"superseded by job {by_id}",
+        detail={"supersededBy": by_id},
     )
 
 

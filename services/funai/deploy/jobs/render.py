@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from funai.contract import ids
+from funai.contract.status import JobStatus
 from funai.deploy.jobs.payload import DEFAULT_USER_ID
 from funai.deploy.nodes.routes import runtime_node
 from funai.deploy.wire import iso, iso_from_ms
@@ -53,6 +54,8 @@ class JobRenderer:
             "phaseMessage": job.phase_message,
             "reasonCode": job.reason_code,
             "reason": job.reason,
+            "cancelRequested": job.status is JobStatus.RUNNING and job.superseded_by is not None,
+            "supersededBy": job.superseded_by,
             "idempotencyKey": job.idempotency_key,
         }
 

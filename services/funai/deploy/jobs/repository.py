@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, insert, literal_column, or_, select, text, update
+from sqlalchemy import and_, delete, exists, func, insert, literal_column, or_, select, text, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from funai.contract.status import JobStatus
@@ -26,7 +26,7 @@ from funai.deploy.jobs.model import (
 )
 from funai.deploy.jobs.payload import dump, load
 from funai.deploy.nodes import repository as nodes
-from funai.deploy.schema import NOW, NOW_MS, app_run, job, job_event, node, placement
+from funai.deploy.schema import NOW, NOW_MS, app, app_run, job, job_event, node, placement
 from funai.deploy.wire import clean, keep_tail
 
 if TYPE_CHECKING:
@@ -63,9 +63,14 @@ class JobRepository:
         """Return the job that was created with this idempotency key, or None."""
         return self._one(select(job).where(job.c.idempotency_key == key))
 
-    def active_of(self, app_id: str) -> Job | None:
-        """Return the app's job that has not ended, or None."""
-        return self._one(select(job).where(job.c.app_id == app_id, _IS_ACTIVE).limit(1))
+    def active_of(self, app_id: str) -> list[Job]:
+        """Return the app's jobs that have not ended: at most a RUNNING one, then a PENDING one."""
+        query = select(job).where(job.c.app_id == app_id, _IS_ACTIVE).order_by(_IS_PENDING)
+        return [read(row) for row in self._connection.execute(query).mappings()]
+
+    def running_of(self, app_id: str) -> Job | None:
+        """Return the app's RUNNING job, or None."""
+        return self._one(select(job).where(job.c.app_id == app_id, _IS_RUNNING))
 
     def active(self) -> list[Job]:
         """Return the jobs of all apps that have not ended."""
@@ -87,7 +92,7 @@ class JobRepository:
     def insert(self, new: NewJob, deploy_seq: int, reason_code: str, reason: str) -> None:
         """Add a PENDING job.
 
-        :raises DBAPIError: duplicate key, where the app has an active job or the key is taken
+        :raises DBAPIError: duplicate key, where the app has a PENDING job or the key is taken
         """
         self._connection.execute(
             insert(job).values(
@@ -128,13 +133,20 @@ class JobRepository:
     def candidates(self, max_attempts: int, limit: int, offset: int) -> list[Candidate]:
         """Return jobs that may be claimed, oldest first, without locking any.
 
-        A job whose lease ran out keeps its place in the order, so it does not starve.
+        A job whose lease ran out keeps its place in the order, so it does not starve; one that is to
+        make room for a newer one is not handed out again. A PENDING one waits for its app's RUNNING one,
+        and all jobs of an app that is paused wait.
         """
-        expired = and_(_IS_RUNNING, _LEASE_OVER, job.c.attempt < max_attempts)
+        expired = and_(
+            _IS_RUNNING, _LEASE_OVER, job.c.attempt < max_attempts, job.c.superseded_by.is_(None)
+        )
+        other = job.alias()
+        blocked = exists().where(other.c.app_id == job.c.app_id, other.c.status == "RUNNING")
         rows = self._connection.execute(
             select(job.c.id, job.c.app_id, job.c.status, job.c.reason, placement.c.node_id)
             .outerjoin(placement, placement.c.app_id == job.c.app_id)
-            .where(or_(_IS_PENDING, expired))
+            .outerjoin(app, app.c.app_id == job.c.app_id)
+            .where(or_(and_(_IS_PENDING, ~blocked), expired), app.c.paused_at.is_(None))
             .order_by(job.c.create_time, job.c.id)
             .limit(limit)
             .offset(offset)
@@ -198,6 +210,12 @@ class JobRepository:
             reason=_bounded(ending.reason, MAX_REASON),
         )
 
+    def ask_to_end(self, job_id: str, by_id: str) -> bool:
+        """Note that a job is to make room for a newer one, the first that asked."""
+        return self._change(
+            job_id, _IS_ACTIVE, superseded_by=func.coalesce(job.c.superseded_by, by_id)
+        )
+
     def explain(self, job_id: str, status: str, code: str, reason: str) -> bool:
         """Say why the job waits, if it still has that status; tell whether it has."""
         return self._change(
@@ -211,7 +229,9 @@ class JobRepository:
         """Return RUNNING jobs that are past a limit or whose lease ran out, oldest first."""
         too_long = text("started_at < UTC_TIMESTAMP(6) - INTERVAL :seconds SECOND")
         used_up = and_(_LEASE_OVER, job.c.attempt >= max_attempts)
-        unsaid = and_(_LEASE_OVER, job.c.reason_code.is_(None))
+        unsaid = and_(
+            _LEASE_OVER, or_(job.c.reason_code.is_(None), job.c.superseded_by.is_not(None))
+        )
         rows = self._connection.execute(
             select(job)
             .where(_IS_RUNNING, or_(too_long, used_up, unsaid))
@@ -315,6 +335,7 @@ def read(row: RowMapping) -> Job:
         reason=row["reason"],
         idempotency_key=row["idempotency_key"],
         idempotency_hash=row["idempotency_hash"],
+        superseded_by=row["superseded_by"],
     )
 
 

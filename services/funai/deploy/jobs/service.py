@@ -19,15 +19,17 @@ from funai.deploy.jobs.model import (
     CANCELLED_BY_CALLER,
     QUEUED,
     QUEUED_TEXT,
-    SUPERSEDED,
+    SUPERSEDING,
     Ending,
     JobView,
     NewJob,
     active_conflict,
     check_transition,
+    superseded,
 )
 from funai.deploy.jobs.payload import check_payload, refuse_own, request_hash
 from funai.deploy.jobs.repository import JobRepository
+from funai.deploy.placements.model import Waiting
 from funai.deploy.placements.repository import AppRepository
 
 if TYPE_CHECKING:
@@ -110,17 +112,20 @@ class JobService:
             known = jobs.by_key(new.idempotency_key)
             if known is not None:
                 return self._same_request(known, new)
+        if row.pause is not None:
+            raise ConflictError(row.pause.sentence)
         new = replace(new, payload=choose(connection))
         active = jobs.active_of(new.app_id)
-        if active is not None:
-            if not new.supersede:
-                raise active_conflict(active)
-            self._supersede(connection, active, new.id)
+        if active and not new.supersede:
+            raise active_conflict(active[-1])
+        waiting = Waiting(QUEUED, QUEUED_TEXT)
+        for found in active:
+            waiting = self._supersede(connection, found, new.id) or waiting
         apps.change(new.app_id, deploy_seq=row.deploy_seq + 1)
-        jobs.insert(new, row.deploy_seq + 1, QUEUED, QUEUED_TEXT)
+        jobs.insert(new, row.deploy_seq + 1, waiting.code, waiting.reason)
         events.record(
             connection,
-            Event(new.id, new.app_id, ACTOR_API, None, JobStatus.PENDING, reason=QUEUED_TEXT),
+            Event(new.id, new.app_id, ACTOR_API, None, JobStatus.PENDING, reason=waiting.reason),
         )
         jobs.forget_old(new.app_id, kept=KEPT_JOBS, limit=_FORGET_BATCH)
         return self._get(jobs, new.id)
@@ -134,16 +139,28 @@ class JobService:
         )
         raise ConflictError(msg)
 
-    def _supersede(self, connection: Connection, active: Job, by_id: str) -> None:
-        ending = Ending(
-            status=JobStatus.CANCELLED,
-            actor=ACTOR_API,
-            reason_code=SUPERSEDED,
-            reason=f"superseded by job {by_id}",
-            detail={"supersededBy": by_id},
-        )
-        if not end_job(connection, active, ending):
+    def _supersede(self, connection: Connection, active: Job, by_id: str) -> Waiting | None:
+        """Cancel a PENDING job; ask a RUNNING one to end, and return that the newer one waits for it."""
+        if not JobRepository(connection).ask_to_end(active.id, by_id):
             raise active_conflict(active)
+        if active.status is JobStatus.PENDING:
+            if not end_job(connection, active, superseded(replace(active, superseded_by=by_id))):
+                raise active_conflict(active)
+            return None
+        events.record(
+            connection,
+            Event(
+                job_id=active.id,
+                app_id=active.app_id,
+                actor=ACTOR_API,
+                from_status=active.status,
+                to_status=None,
+                phase=active.phase,
+                reason=f"asked to end by job {by_id}, which supersedes it",
+                detail={"supersededBy": by_id},
+            ),
+        )
+        return Waiting(SUPERSEDING, f"waits for the end of job {active.id}, which it supersedes")
 
     def get(self, job_id: str) -> JobView:
         """Return the job with its node.
@@ -215,7 +232,8 @@ class JobService:
         before, after = self._parts.database.run(work)
         if before is not after.status:
             self._parts.metrics.transitions.labels(before, after.status).inc()
-            self._parts.routes_changed.ring()
+            # The app's next job may have waited for this end.
+            self._parts.ring_all()
         return JobView(after, with_node=False)
 
     def _get(self, jobs: JobRepository, job_id: str) -> Job:

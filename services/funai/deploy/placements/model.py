@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from funai.deploy.nodes.model import DISK_FLOOR_PCT, DISK_TIGHT_PCT
+from funai.deploy.wire import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from funai.deploy.nodes.model import Node
 
@@ -28,6 +30,23 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Why an app takes no jobs until somebody resumes it."""
+
+    app_id: str
+    since: datetime
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """What, why, since when, and how to go on."""
+        return (
+            f"app {self.app_id} is paused since {iso(self.since)}: {self.reason}; see that job's log"
+            " and its runner's, mend the app, then POST /deploy/apps/resume"
+        )
+
+
+@dataclass(frozen=True)
 class AppRow:
     """An app's row: its order, its fence and its route."""
 
@@ -40,6 +59,9 @@ class AppRow:
     route_node_id: int | None = None
     #: A node on which containers of the app are still to be removed.
     leftover_node_id: int | None = None
+    #: Jobs in a row that ended without a word of their runner.
+    crashes: int = 0
+    pause: Pause | None = None
 
 
 @dataclass(frozen=True)

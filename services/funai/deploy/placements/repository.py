@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
-from funai.deploy.placements.model import AppRow, Placement
+from funai.deploy.placements.model import AppRow, Pause, Placement
 from funai.deploy.schema import NOW, NOW_MS, app, job, placement
 
 if TYPE_CHECKING:
@@ -128,6 +128,23 @@ class AppRepository:
             update(app).where(app.c.app_id == app_id).values(update_time=NOW, **values)
         )
 
+    def pause(self, app_id: str, reason: str) -> None:
+        """Pause the app from now on; one that is paused stays as it is."""
+        self._connection.execute(
+            update(app)
+            .where(app.c.app_id == app_id, app.c.paused_at.is_(None))
+            .values(paused_at=NOW, pause_reason=reason, update_time=NOW)
+        )
+
+    def resume(self, app_id: str) -> bool:
+        """End the app's pause and its count; tell whether it was paused."""
+        ended = self._connection.execute(
+            update(app)
+            .where(app.c.app_id == app_id, app.c.paused_at.is_not(None))
+            .values(paused_at=None, pause_reason=None, crashes=0, update_time=NOW)
+        )
+        return ended.rowcount == 1
+
     def get(self, app_id: str) -> AppRow:
         """Return the app's row without locking it; zeros where there is none."""
         row = self._connection.execute(select(app).where(app.c.app_id == app_id)).first()
@@ -167,4 +184,8 @@ def _app_row(row: Row[Any]) -> AppRow:
         fence=row.fence,
         route_node_id=row.route_node_id,
         leftover_node_id=row.leftover_node_id,
+        crashes=row.crashes,
+        pause=None
+        if row.paused_at is None
+        else Pause(row.app_id, row.paused_at, row.pause_reason or "by an operator"),
     )

@@ -88,8 +88,7 @@ class PlacementService:
     def _move(self, app_id: str, source_id: int, target_id: int) -> bool:
         def work(connection: Connection) -> bool:
             AppRepository(connection).lock(app_id)
-            active = JobRepository(connection).active_of(app_id)
-            if active is not None and active.status == "RUNNING":
+            if JobRepository(connection).running_of(app_id) is not None:
                 return False
             return PlacementRepository(connection).move(app_id, source_id, target_id)
 
@@ -116,10 +115,10 @@ class PlacementService:
             raise ConflictError(msg)
 
     def _check_not_running(self, connection: Connection, app_id: str) -> None:
-        active = JobRepository(connection).active_of(app_id)
-        if active is not None and active.status == "RUNNING":
+        running = JobRepository(connection).running_of(app_id)
+        if running is not None:
             msg = (
-                f"app {app_id} is being deployed by job {active.id};"
+                f"app {app_id} is being deployed by job {running.id};"
                 " wait for its end or cancel it, then reassign"
             )
             raise ConflictError(msg)

@@ -49,17 +49,17 @@ def previous(connection: Connection, app_id: str) -> Revision | None:
 def kept(connection: Connection, app_id: str, count: int) -> list[Revision]:
     """Return what must stay deployable, newest activation first.
 
-    That is what runs and what ran before it, ``count`` in all, and what a job that has not ended goes
+    That is what runs and what ran before it, ``count`` in all, and what jobs that have not ended go
     back to.
     """
     running = active(connection, app_id)
     found = [] if running is None else [running]
     before = max(0, count - len(found))
     found += _read_all(connection, _superseded(app_id).limit(before)) if before else []
-    job = JobRepository(connection).active_of(app_id)
-    if job is not None and job.rollback_to not in {None, *(item.number for item in found)}:
-        target = get(connection, app_id, job.rollback_to or 0)
-        found += [] if target is None else [target]
+    for job in JobRepository(connection).active_of(app_id):
+        if job.rollback_to not in {None, *(item.number for item in found)}:
+            target = get(connection, app_id, job.rollback_to or 0)
+            found += [] if target is None else [target]
     return found
 
 

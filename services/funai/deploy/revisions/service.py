@@ -81,14 +81,14 @@ class RevisionService:
         if wish.number is not None:
             return self._named(connection, wish.app_id, wish.number)
         running = repository.active(connection, wish.app_id)
-        job = JobRepository(connection).active_of(wish.app_id)
-        if wish.supersede and job is not None and job.status is JobStatus.RUNNING and running:
+        jobs = JobRepository(connection).active_of(wish.app_id)
+        if wish.supersede and running and any(job.status is JobStatus.RUNNING for job in jobs):
             # That job may have switched the app already: what ran before it is what is ACTIVE.
             return running
         found = repository.previous(connection, wish.app_id)
         if found is not None:
             return found
-        if running is None and job is None and apps.get_run(connection, wish.app_id) is None:
+        if running is None and not jobs and apps.get_run(connection, wish.app_id) is None:
             msg = f"nothing is known of app {wish.app_id}; it was never deployed, or it was purged"
             raise NotFoundError(msg)
         raise nothing_before(wish.app_id, running)
