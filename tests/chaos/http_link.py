@@ -52,6 +52,7 @@ class HttpLink:
         self._noted = noted
         self._dice = random.Random(name)  # noqa: S311 - a plan, not a secret
         self._open: set[asyncio.StreamWriter] = set()
+        self._sessions: set[asyncio.Task[None] | None] = set()
         self._replays: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -77,6 +78,9 @@ class HttpLink:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
+        # Nobody else holds on to the task while it waits for a peer that is gone.
+        task = asyncio.current_task()
+        self._sessions.add(task)
         try:
             while (request := await http_message.read(reader)) is not None:
                 answer = await self._answer(request)
@@ -91,6 +95,7 @@ class HttpLink:
             pass
         finally:
             self._open.discard(writer)
+            self._sessions.discard(task)
             with contextlib.suppress(ConnectionError):
                 writer.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -20,9 +21,28 @@ if TYPE_CHECKING:
     from tests.chaos.plan import Plan, Request
 
 _ANSWER_SECONDS = 12.0
-_LONGEST_JOB_SECONDS = 90.0
-_LOOK_SECONDS = 0.15
+_LONGEST_JOB_SECONDS = 180.0
+_LOOK_SECONDS = 0.25
 _RETRY_SECONDS = 0.3
+_CONFLICT = 409
+
+
+def resume(cluster: Cluster, app: str) -> None:
+    """Let an app take jobs again, where it was paused."""
+    url = f"{cluster.for_clients.url}/deploy/apps/resume"
+    with contextlib.suppress(requests.RequestException):
+        requests.post(url, json={"appId": app, "userId": 1}, headers=API, timeout=_ANSWER_SECONDS)
+
+
+def resume_all(cluster: Cluster) -> None:
+    """Do so for every app that has a job waiting for it."""
+    query = (
+        "SELECT DISTINCT app_id FROM fun_ai_deploy_job"
+        " WHERE status = 'PENDING' AND reason_code = 'APP_PAUSED'"
+    )
+    with contextlib.suppress(pymysql.err.Error, OSError):
+        for row in cluster.schema.rows(query):
+            resume(cluster, str(row["app_id"]))
 
 
 class Watch:
@@ -121,6 +141,9 @@ class Load:
             if code == 200 and job_id:
                 self.acknowledged = next(self._count)
                 return job_id
+            if code == _CONFLICT:
+                # Jobs that kill their runners pause their app; its owner looks, and goes on.
+                resume(self._cluster, request.app)
             self.given_up.wait(_RETRY_SECONDS)
         return None
 
