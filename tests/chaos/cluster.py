@@ -16,6 +16,7 @@ from tests.chaos.loop import LoopThread
 from tests.chaos.node import Node, answers
 from tests.chaos.ports import service_port
 from tests.chaos.processes import Service
+from tests.chaos.slots import take_slot
 from tests.integration.deploy_process import (
     DB_PASSWORD,
     DB_USER,
@@ -56,6 +57,7 @@ class Cluster:
         self.folder, self.history = folder, history
         self._python_path = f"{services}:{ROOT}"
         self._real_runners = real_runners
+        self._slot = take_slot()
         self.loop = LoopThread()
         self.database = MariaDb(folder)
         self.database.port = service_port()
@@ -69,7 +71,13 @@ class Cluster:
         self.for_runners = HttpLink("runner", ports, history, _is_word)
         self.deploys = [self._deploy(number, port) for number, port in enumerate(ports)]
         self.nodes = [
-            Node(number, folder / f"n{number}", history, self._python_path)
+            Node(
+                number,
+                folder / f"n{number}",
+                history,
+                self._python_path,
+                self._slot.subnet(number),
+            )
             for number in range(1, _NODES + 1)
         ]
         self.for_agents = [HttpLink(f"heartbeat {n.name}", ports, history) for n in self.nodes]
@@ -101,6 +109,7 @@ class Cluster:
             self.loop.run(link.close())
         self.database.stop()
         self.loop.close()
+        self._slot.close()
 
     def arms(self) -> list[Arms]:
         """Return where faults can wait for a message."""

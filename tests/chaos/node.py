@@ -39,14 +39,16 @@ def answers(url: str) -> bool:
 class Node:
     """What runs on one node, each part a process that can be ended alone.
 
-    :param number: makes addresses of containers differ between nodes
+    :param subnet: where the node's containers listen, on loopback
     """
 
-    def __init__(self, number: int, folder: Path, history: History, python_path: str) -> None:
+    def __init__(
+        self, number: int, folder: Path, history: History, python_path: str, subnet: str
+    ) -> None:
         self.name = f"node-{number}"
         self.folder = folder
         folder.mkdir()
-        self.subnet = f"127.{30 + number}.0.0/20"
+        self.subnet = subnet
         self._python_path = python_path
         self.history_file = folder / "engine.jsonl"
         self.agent_port, self.gateway_port = service_port(), service_port()
