@@ -19,7 +19,7 @@ class Defect:
     #: (file below ``funai``, text, its replacement)
     changes: tuple[Change, ...]
     faults: tuple[str, ...] = ()
-    jobs: int = 60
+    jobs: int = 30
 
 
 _ADMIT = "        if fence is not None and fence < self.max_fence:\n"
@@ -88,7 +88,27 @@ DEFECTS = (
             ),
         ),
         ("F20b",),
-        120,
+        80,
+    ),
+    Defect(
+        "two jobs of an app may run, and no key forbids it",
+        (
+            (
+                "deploy/jobs/repository.py",
+                "or_(and_(_IS_PENDING, ~blocked), expired)",
+                "or_(_IS_PENDING, expired)",
+            ),
+            (
+                "deploy/jobs/leases.py",
+                "    return running is not None and running.id != job.id\n",
+                "    return False\n",
+            ),
+            (
+                "deploy/migrations/versions/v0004_one_pending_beside_one_running.py",
+                '            "uk_fun_ai_deploy_job_running_app": "running_app",\n',
+                "",
+            ),
+        ),
     ),
     Defect(
         "the idempotency key is ignored",
@@ -197,7 +217,7 @@ DEFECTS = (
             ),
         ),
         ("F6",),
-        150,
+        80,
     ),
     Defect(
         "the last known row does not follow a job's end",
