@@ -169,9 +169,13 @@ def served_containers_stay(history: list[Entry], _final: FinalState) -> Iterator
     """I15: a container is not stopped or removed while its app's route leads to it."""
     switches = {id(route): container for route, container in containers_at_routes(history)}
     serving: dict[str, str] = {}
+    where: dict[str, str] = {}
     for entry in history:
         if id(entry) in switches:
             serving[entry["app"]] = switches[id(entry)]["name"]
+            where[entry["app"]] = entry["node"]
+        elif entry["kind"] == "gateway.ended":
+            serving = {app: name for app, name in serving.items() if where[app] != entry["node"]}
         elif entry["kind"] == "route" and entry["verb"] == "del":
             serving.pop(entry["app"], None)
         elif entry["kind"] in _GONE and serving.get(entry["app"]) == entry["name"]:

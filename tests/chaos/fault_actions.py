@@ -95,7 +95,16 @@ class Actions:
         self._kill_and_start(self._node().agent, self._dice.uniform(0, 1.5))
 
     def kill_haproxy(self) -> None:
-        self._kill_and_start(self._node().haproxy, self._dice.uniform(0, 1.5))
+        node = self._node()
+        pause = self._dice.uniform(0, 1.5)
+        with node.haproxy.busy:
+            # From here on it has what its file says at the next start, which no command shows.
+            self._cluster.history.add("gateway.ended", node=node.name)
+            node.haproxy.kill()
+            self._cluster.history.add("gateway.ended", node=node.name)
+            self._hit()
+            self._pause(pause)
+            node.haproxy.start()
 
     def kill_engine(self) -> None:
         self._kill_and_start(self._node().engine, self._dice.uniform(0, 2.0))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.history import History
 
-_SWITCH = re.compile(r"(set|add|del) map \S+ (\S+)(?: (\S+))?")
+_SWITCH = re.compile(r"(set|add|del) map (\S+) (\S+)(?: (\S+))?")
 
 
 class GatewayTap:
@@ -55,15 +55,27 @@ class GatewayTap:
     async def _pass_on(self, command: bytes) -> bytes:
         if self.is_denied:
             return b"Permission denied\n"
+        answer = await self._ask(command)
+        switch = _SWITCH.match(command.decode(errors="replace"))
+        if switch is not None and not answer.strip():
+            verb, path, app, route = switch.groups()
+            if verb == "del" or await self._has(path, app, route):
+                self._history.add("route", verb=verb, app=app, route=route or "", node=self._node)
+        return answer
+
+    async def _has(self, path: str, app: str, route: str) -> bool:
+        """Ask what an app is routed to: silence is also what a HAProxy says that just ended."""
+        try:
+            answer = await self._ask(f"get map {path} {app}\n".encode())
+        except OSError:
+            return False
+        return f'"{route}"'.encode() in answer
+
+    async def _ask(self, command: bytes) -> bytes:
         reader, writer = await asyncio.open_unix_connection(str(self._haproxy))
         try:
             writer.write(command)
             await writer.drain()
-            answer = await reader.read()
+            return await reader.read()
         finally:
             writer.close()
-        switch = _SWITCH.match(command.decode(errors="replace"))
-        if switch is not None and not answer.strip():
-            verb, app, route = switch.groups()
-            self._history.add("route", verb=verb, app=app, route=route or "", node=self._node)
-        return answer

@@ -172,6 +172,14 @@ def test_breach_is_found(invariant: str, do_break: Break) -> None:
     assert invariant in {violation.invariant for violation in check(history, final)}
 
 
+def test_gateway_that_ended_leads_nowhere() -> None:
+    history = broken.history()
+    history.append({"t": 6.9, "kind": "gateway.ended", "node": "node-1"})
+    history.append(broken.container(7.0, "stopped", "j2", 2, broken.NEW))
+
+    assert check(history, broken.final()) == []
+
+
 def test_answer_that_comes_late_is_no_breach() -> None:
     history = broken.history()
     history.append(broken.deploy_call(4.8, 6.0, 1))
