@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from funai.gateway.haproxy_map import HaproxyMap
 from funai.gateway.runtime_socket import RuntimeSocket
+from funai.runtime_agent.apps import rows
 from funai.runtime_agent.apps.deployment import Deployment
 from funai.runtime_agent.apps.drain import Drains
 from funai.runtime_agent.apps.holds import Holds
@@ -46,7 +47,9 @@ class Agent:
         routes.take_over()
         engine = EngineClient(settings.engine_socket, _ENGINE_TIMEOUT_SECONDS)
         self._parts = Parts(
-            apps=AppRepository(Database(settings.state_dir / "agent.db"), settings.app_subnet),
+            apps=AppRepository(
+                Database(settings.state_dir / "agent.db", rows.check), settings.app_subnet
+            ),
             containers=Containers(
                 engine,
                 settings.app_network,

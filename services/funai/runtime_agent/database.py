@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
@@ -78,8 +79,19 @@ CREATE TABLE IF NOT EXISTS warm (
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
+#: Kinds of failure that say nothing of the file's content.
+_AROUND = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_NOMEM,
+}
 #: Columns that came later: (table, column, declaration). A file of an earlier agent gets them.
 _ADDED = (
+    # checksum of the row, see rows.seal
+    ("app", "seal", "TEXT NOT NULL DEFAULT ''"),
     ("app", "release", "TEXT NOT NULL DEFAULT ''"),
     ("app", "health_path", "TEXT NOT NULL DEFAULT '/'"),
     ("operation", "release", "TEXT NOT NULL DEFAULT ''"),
@@ -103,16 +115,19 @@ class Database:
 
     :param path: file; a damaged one is set aside, because the labels of the running containers
         hold enough to go on
+    :param check: looks at the rows before they are used, and puts right what it can
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, check: Callable[[sqlite3.Connection], None] = lambda _: None
+    ) -> None:
         self._path = path
+        self._check = check
         try:
             self._prepare()
-        except sqlite3.OperationalError:
-            # Locked, or no room: trouble around the file, not in it.
-            raise
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if _is_around(error, path):
+                raise
             aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
             _LOG.exception("state file %s is damaged, set aside as %s", path, aside)
             for suffix in ("-wal", "-shm"):
@@ -123,17 +138,33 @@ class Database:
     def _prepare(self) -> None:
         connection = self._connect()
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                msg = "quick_check failed"
-                raise sqlite3.DatabaseError(msg)
-            connection.executescript(_SCHEMA)
-            _upgrade(connection)
-        finally:
+            self._read_and_upgrade(connection)
+        except BaseException:
             connection.close()
+            raise
+        # Never used again. While one connection is open the log and its index stay, so that a
+        # full disk leaves the file readable: opening the first one would need room.
+        self._keeper = connection
+
+    def _read_and_upgrade(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        if connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+            msg = "integrity_check failed"
+            raise sqlite3.DatabaseError(msg)
+        connection.executescript(_SCHEMA)
+        _upgrade(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        self._check(connection)
+        # A flipped bit in the header can make a file that reads well and takes no write.
+        connection.execute(
+            "REPLACE INTO setting (name, value) VALUES ('opened_at', ?)", (str(time.time()),)
+        )
+        connection.execute("COMMIT")
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+        connection = sqlite3.connect(
+            self._path, timeout=10, isolation_level=None, check_same_thread=False
+        )
         connection.row_factory = sqlite3.Row
         # WAL with NORMAL may lose the last commits on power loss; a lost fence is not acceptable.
         connection.execute("PRAGMA synchronous = FULL")
@@ -160,6 +191,17 @@ class Database:
             connection.execute("COMMIT")
         finally:
             connection.close()
+
+
+def _is_around(error: sqlite3.DatabaseError, path: Path) -> bool:
+    """Return whether the trouble is around the file, not in it: locked, no room, no permission."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    if code == sqlite3.SQLITE_READONLY:
+        # A header with a flipped bit claims it as well.
+        return not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK)
+    if code == sqlite3.SQLITE_IOERR:
+        return error.sqlite_errorcode != sqlite3.SQLITE_IOERR_SHORT_READ
+    return code in _AROUND
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from funai.contract.release import is_release
 from funai.gateway.routes import InvalidRouteError, Route
+from funai.runtime_agent.apps.answer import deployed
 from funai.runtime_agent.apps.model import App, AppState
 from funai.runtime_agent.engine import containers as labels
 
@@ -19,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def adopt(parts: Parts) -> None:
-    """Record every app that has a container of this node but no record.
+    """Record every app that has a container of this node but no record, or an outdated one.
 
     Of several containers the one that the gateway routes to is the app's; without a route the one
     with the highest fence. The fence is never lower than any label says.
@@ -35,15 +36,21 @@ def adopt(parts: Parts) -> None:
     for app_id, candidates in found.items():
         highest = max(candidate.fence for candidate in candidates)
         if app_id in known:
-            _keep_fence(parts, known[app_id], highest)
+            _renew(parts, known[app_id], candidates, routes.get(app_id, ""))
             continue
         chosen = _choose(candidates, routes.get(app_id, ""))
         _LOG.warning("adopting %s as app %s from its labels", chosen.container_name, app_id)
+        chosen = replace(chosen, answer=deployed(parts, chosen, {}))
         parts.apps.save(replace(chosen, max_fence=highest, closed_fence=highest))
 
 
 def _choose(candidates: list[App], saved: str) -> App:
-    """Return the app's container, by its route if there is one.
+    """Return the app's container, by its route if there is one."""
+    return _routed(candidates, saved) or max(candidates, key=lambda app: app.fence)
+
+
+def _routed(candidates: list[App], saved: str) -> App | None:
+    """Return the container that the map's file leads to.
 
     A warm container that serves again still has the labels of its first deploy; its release now
     is the one of the route.
@@ -51,16 +58,42 @@ def _choose(candidates: list[App], saved: str) -> App:
     try:
         route = Route.parse(saved)
     except InvalidRouteError:
-        return max(candidates, key=lambda app: app.fence)
-    routed = [app for app in candidates if f"{app.address}:{app.port}" == route.address]
-    chosen = max(routed or candidates, key=lambda app: app.fence)
-    return replace(chosen, release=route.release or chosen.release) if routed else chosen
+        return None
+    found = [app for app in candidates if f"{app.address}:{app.port}" == route.address]
+    if not found:
+        return None
+    chosen = max(found, key=lambda app: app.fence)
+    return replace(chosen, release=route.release or chosen.release)
 
 
-def _keep_fence(parts: Parts, app: App, highest: int) -> None:
-    if highest > app.max_fence:
-        _LOG.warning("app %s: fence %d from labels, the record had less", app.app_id, highest)
-        parts.apps.save(replace(app, max_fence=highest))
+def _renew(parts: Parts, known: App, candidates: list[App], saved: str) -> None:
+    """Bring a record up to what the containers show, where it is an old copy.
+
+    A fence is written down before anything is made with it. So a container with one that the
+    record has not closed, and that no journal entry names, comes from after the record.
+    """
+    highest = max([known.max_fence, *(candidate.fence for candidate in candidates)])
+    wanted = parts.apps.wanted()
+    later = [
+        candidate
+        for candidate in candidates
+        if candidate.fence > known.closed_fence and candidate.container_name not in wanted
+    ]
+    chosen = _routed(later, saved)
+    if chosen is None and later and not _has(candidates, known):
+        chosen = max(later, key=lambda app: app.fence)
+    if chosen is not None:
+        _LOG.warning("record of app %s is old: %s serves it", known.app_id, chosen.container_name)
+        chosen = replace(chosen, answer=deployed(parts, chosen, {}))
+        parts.apps.decide(replace(chosen, max_fence=highest, closed_fence=chosen.fence))
+    elif highest > known.max_fence:
+        _LOG.warning("app %s: fence %d from labels, the record had less", known.app_id, highest)
+        parts.apps.save(replace(known, max_fence=highest))
+
+
+def _has(candidates: list[App], known: App) -> bool:
+    """Return whether the container that the record means is there."""
+    return known.container_name in {candidate.container_name for candidate in candidates}
 
 
 def _release_of(container: Container) -> str:

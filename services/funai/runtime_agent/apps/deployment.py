@@ -7,13 +7,16 @@ crash left (docs/decisions/0031-journal-of-the-agent.md).
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from funai.runtime_agent.apps.answer import deployed
+from funai.runtime_agent.apps.identity import check_identity, is_of
 from funai.runtime_agent.apps.launch import container_spec, wait_ready
-from funai.runtime_agent.apps.model import Operation, Phase, Setup
+from funai.runtime_agent.apps.model import AppState, Operation, Phase, Setup
 from funai.runtime_agent.errors import (
     AgentError,
     ContainerExitedError,
@@ -53,10 +56,6 @@ class Durations:
             yield
         finally:
             setattr(self, part, round((time.monotonic() - began) * 1000))
-
-    def as_answer(self) -> dict[str, int]:
-        """Return the wire form."""
-        return {f"{part}Ms": milliseconds for part, milliseconds in vars(self).items()}
 
 
 class Deployment:
@@ -111,8 +110,7 @@ class Deployment:
             self._check_newest(request.app_id, request.fence, hold)
             with durations.measure("switch"):
                 self._switch_route(operation, direct, hold)
-            answer = self._answer(operation)
-            answer["durations"] = durations.as_answer()
+            answer = deployed(self._parts, operation, vars(durations), warm=operation.reused)
             if image.note:
                 answer["imageNote"] = f"the image on this node was used: {image.note}"
             operation = parts.apps.switch(operation, answer, parts.warm_seconds)
@@ -121,6 +119,7 @@ class Deployment:
         return answer
 
     def _switch_route(self, operation: Operation, direct: Answer, hold: Hold) -> None:
+        check_identity(self._parts.containers, operation)
         self._parts.gateway.set(operation.app_id, operation.route)
         self._parts.gateway.confirm(operation.app_id, operation.health_path, direct, hold)
 
@@ -131,7 +130,7 @@ class Deployment:
         :raises AgentError: the journal still says HEALTHY then
         """
         self._switch_route(operation, direct, hold)
-        answer = self._answer(operation)
+        answer = deployed(self._parts, operation, {}, warm=operation.reused)
         operation = self._parts.apps.switch(operation, answer, self._parts.warm_seconds)
         _LOG.info("finished the deploy of %s as %s", operation.app_id, operation.container_name)
         self._drains.begin(operation)
@@ -142,7 +141,11 @@ class Deployment:
         A warm container was not made by it: that one stays warm.
         """
         parts = self._parts
-        operation = parts.apps.advance(operation, Phase.UNDOING, reason)
+        try:
+            operation = parts.apps.advance(operation, Phase.UNDOING, reason)
+        except sqlite3.OperationalError:
+            # No room: what was made goes all the same. Recovery then finds nothing to go on with.
+            _LOG.exception("the journal cannot say that %s is undone", operation.container_name)
         if parts.gateway.saved().get(operation.app_id) == operation.route:
             route = parts.apps.get(operation.app_id).route
             if route:
@@ -150,11 +153,19 @@ class Deployment:
             else:
                 parts.gateway.delete(operation.app_id)
         if not operation.reused:
-            container = parts.containers.find(operation.container_name)
-            if container is not None and container.managed:
-                parts.containers.remove(operation.container_name)
+            self._remove_made(operation)
         parts.apps.advance(operation, Phase.UNDONE, reason)
         _LOG.warning("deploy of %s undone: %s", operation.app_id, reason)
+
+    def _remove_made(self, operation: Operation) -> None:
+        """Remove the deploy's container, but never what serves: the journal may be an old copy."""
+        app = self._parts.apps.get(operation.app_id)
+        name = operation.container_name
+        container = self._parts.containers.find(name)
+        if container is None or not is_of(container, operation.app_id):
+            return
+        if app.state is not AppState.DEPLOYED or app.container_name != name:
+            self._parts.containers.remove(name)
 
     def _prepare_reuse(self, request: DeployRequest, image: Image) -> Operation | None:
         """Open a journal entry for the warm container; None where it is not what is asked for."""
@@ -253,21 +264,7 @@ class Deployment:
             reason = getattr(failure, "detail", None) or repr(failure)
             try:
                 self.undo(operation, reason)
-            except AgentError as error:
-                # Left in the journal as UNDOING: reconcile goes on with it.
-                _LOG.warning("undo of %s waits: %s", operation.container_name, error.detail)
+            except (AgentError, sqlite3.OperationalError) as error:
+                # Left in the journal: reconcile goes on with it.
+                _LOG.warning("undo of %s waits: %s", operation.container_name, error)
             raise
-
-    def _answer(self, operation: Operation) -> dict[str, Any]:
-        return {
-            "appId": operation.app_id,
-            "containerName": operation.container_name,
-            "status": "DEPLOYED",
-            "previewUrl": f"{self._parts.gateway_base_url}/apps/{operation.app_id}/",
-            "imageDigest": operation.image_digest,
-            "fence": operation.fence,
-            "release": operation.release,
-            "warm": operation.reused,
-            "node": self._parts.node_name,
-            "durations": Durations().as_answer(),
-        }

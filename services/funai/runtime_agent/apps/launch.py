@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from funai.runtime_agent.apps.identity import check_identity
 from funai.runtime_agent.engine import containers as labels
 from funai.runtime_agent.engine.containers import ContainerSpec
 from funai.runtime_agent.errors import (
@@ -52,7 +53,7 @@ def wait_ready(containers: Containers, operation: Operation, seconds: float, hol
     """Return the answer by which the operation's container showed that it is ready.
 
     :raises ContainerExitedError: as soon as it ended, deadline or not
-    :raises NeverReadyError: at the deadline
+    :raises NeverReadyError: at the deadline, or where something else answers at its address
     :raises StaleFenceError: where the deploy was cancelled meanwhile
     """
     name = operation.container_name
@@ -64,6 +65,9 @@ def wait_ready(containers: Containers, operation: Operation, seconds: float, hol
         left = started + seconds - now
         answer = get(url, max(min(_PROBE_SECONDS, left), 0.2))
         if answer.ready:
+            # Asked after the answer: it ran without a break since it was started, so it was it.
+            _check_runs(containers, name, answer)
+            check_identity(containers, operation)
             return answer
         if now >= look_at:
             _check_runs(containers, name, answer)

@@ -7,6 +7,7 @@ Deploy nor its database takes part, so a node comes back from a reboot alone.
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ from funai.runtime_agent.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from funai.runtime_agent.apps.parts import Parts
     from funai.runtime_agent.apps.recovery import Recovery
     from funai.runtime_agent.conditions import Conditions
@@ -44,6 +47,9 @@ class Reconciler:
         self._conditions = conditions
         #: Routes of unknown apps are only removed once the engine said what runs here.
         self._engine_seen = False
+        #: Who has which address of the apps' network, and the apps whose address is another's.
+        self._holders: dict[str, str] = {}
+        self._usurped: set[str] = set()
         self._backoff: dict[str, tuple[float, float]] = {}
 
     def run_forever(self, interval_seconds: float) -> None:
@@ -55,35 +61,67 @@ class Reconciler:
 
     def run(self) -> None:
         """Reconcile once. Expected failures are reported as conditions, never raised."""
+        if self._try("engine", self._containers) & self._try("gateway", self._routes):
+            self._conditions.report("state")
+
+    def _try(self, name: str, step: Callable[[], None]) -> bool:
+        """Take a step and report how it went; return whether the state file can be used.
+
+        Whatever goes wrong, the next turn comes: a node whose reconcile ended would never heal.
+        """
         try:
-            self._containers()
-            self._conditions.report("engine")
+            step()
+        except sqlite3.Error as error:
+            self._conditions.report("state", f"the agent's state file cannot be used: {error}")
+            return False
         except AgentError as error:
-            self._conditions.report("engine", _with_cause(error))
-        try:
-            self._routes()
-            self._conditions.report("gateway")
-        except AgentError as error:
-            self._conditions.report("gateway", error.detail)
+            self._conditions.report(name, _with_cause(error))
+        except Exception as error:  # noqa: BLE001 - see above; it is logged and shown
+            _LOG.exception("reconcile failed")
+            self._conditions.report(name, f"reconcile failed: {error!r}")
+        else:
+            self._conditions.report(name)
+        return True
 
     def _containers(self) -> None:
-        self._parts.containers.ensure_network()
+        self._holders = self._parts.containers.ensure_network()
         if not self._engine_seen:
             adopt(self._parts)
             self._engine_seen = True
-        self._recovery.run()
+        trouble = self._recover()
         # One list for all apps: only what looks wrong in it is looked at closely.
         seen = self._parts.containers.seen()
         for app in self._parts.apps.all():
             if self._parts.stopping.is_set():
                 return
-            if not _looks_right(app, seen.get(app.container_name)):
+            usurped = self._is_usurped(app)
+            if usurped or not _looks_right(app, seen.get(app.container_name)):
                 self._heal_one(app)
             elif self._backoff.pop(app.app_id, None):
                 self._well_again(app)
         expire(self._parts, seen)
         for name in find_orphans(self._parts, seen):
             remove_orphan(self._parts, name)
+        if trouble:
+            raise trouble
+
+    def _recover(self) -> sqlite3.Error | None:
+        """Work through the journal; a file that cannot be written must not keep apps from healing."""
+        try:
+            self._recovery.run()
+        except sqlite3.Error as error:
+            return error
+        return None
+
+    def _is_usurped(self, app: App) -> bool:
+        """Return whether another container has the app's address, and note it."""
+        holder = self._holders.get(app.address, app.container_name)
+        usurped = app.state is AppState.DEPLOYED and holder != app.container_name
+        if usurped:
+            self._usurped.add(app.app_id)
+        else:
+            self._usurped.discard(app.app_id)
+        return usurped
 
     def _heal_one(self, app: App) -> None:
         not_before, _ = self._backoff.get(app.app_id, (0.0, 0.0))
@@ -111,12 +149,19 @@ class Reconciler:
 
     def _heal(self, app: App) -> None:
         if app.state is AppState.STOPPED and app.container_name:
-            container = self._parts.containers.find(app.container_name)
-            if container is not None and (container.running or container.restarting):
-                _LOG.warning("app %s is stopped, stopping its container", app.app_id)
-                self._parts.containers.stop(app.container_name)
-        if app.state is not AppState.DEPLOYED:
-            return
+            self._stop(app)
+        elif app.state is AppState.DEPLOYED and app.app_id in self._usurped:
+            self._move(app)
+        elif app.state is AppState.DEPLOYED:
+            self._bring_back(app)
+
+    def _stop(self, app: App) -> None:
+        container = self._parts.containers.find(app.container_name)
+        if container is not None and (container.running or container.restarting):
+            _LOG.warning("app %s is stopped, stopping its container", app.app_id)
+            self._parts.containers.stop(app.container_name)
+
+    def _bring_back(self, app: App) -> None:
         container = self._parts.containers.find(app.container_name)
         if container is None:
             _LOG.warning("container %s is gone, creating it again", app.container_name)
@@ -133,6 +178,18 @@ class Reconciler:
                 _LOG.warning("%s; creating it again", error.detail)
                 self._create_again(app)
 
+    def _move(self, app: App) -> None:
+        """Take the route from an address that another container has, and the app to a free one."""
+        holders = self._parts.containers.ensure_network()
+        holder = holders.get(app.address, app.container_name)
+        if holder != app.container_name:
+            _LOG.warning("address %s of app %s is now %s's", app.address, app.app_id, holder)
+            self._parts.gateway.delete(app.app_id)
+            self._parts.containers.remove(app.container_name)
+            app = self._parts.apps.move(app.app_id, holders)
+            self._create(app)
+        self._usurped.discard(app.app_id)
+
     def _create_again(self, app: App) -> None:
         self._parts.containers.remove(app.container_name)
         self._create(app)
@@ -147,7 +204,7 @@ class Reconciler:
         self._parts.containers.create(container_spec(app, start_reference))
 
     def _routes(self) -> None:
-        desired = {app.app_id: app.route for app in self._parts.apps.all()}
+        desired = {app.app_id: self._desired(app) for app in self._parts.apps.all()}
         saved = self._parts.gateway.saved()
         unavailable: RouteFailedError | None = None
         try:
@@ -163,15 +220,18 @@ class Reconciler:
         if unavailable:
             raise unavailable
 
+    def _desired(self, app: App) -> str | None:
+        return None if app.app_id in self._usurped else app.route
+
     def _restore_route(self, app_id: str) -> RouteFailedError | None:
         try:
             with self._parts.holds.take_briefly(app_id):
-                route = self._parts.apps.get(app_id).route
+                route = self._desired(self._parts.apps.get(app_id))
                 if route:
                     _LOG.warning("restoring the route of %s to %s", app_id, route)
                     self._parts.gateway.set(app_id, route)
                 else:
-                    _LOG.warning("removing the route of %s: it is not deployed here", app_id)
+                    _LOG.warning("removing the route of %s: no container of it is there", app_id)
                     self._parts.gateway.delete(app_id)
         except BusyError:
             return None

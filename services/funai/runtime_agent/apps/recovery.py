@@ -63,8 +63,13 @@ class Recovery:
     def _check_worth(self, operation: Operation, hold: Hold) -> Answer:
         """Return the answer of a container that may still be switched to, else raise."""
         name = operation.container_name
-        if operation.phase is not Phase.HEALTHY:
+        if operation.phase is not Phase.HEALTHY and not self._was_routed(operation):
             msg = f"the agent went down when {name} was {operation.phase}"
             raise NeverReadyError(msg)
         self._parts.apps.get(operation.app_id).admit(operation.fence)
         return wait_ready(self._parts.containers, operation, _READY_SECONDS, hold)
+
+    def _was_routed(self, operation: Operation) -> bool:
+        """Return whether the journal is an old copy: no route goes live before HEALTHY is written."""
+        early = operation.phase in {Phase.PREPARED, Phase.STARTED}
+        return early and self._parts.gateway.saved().get(operation.app_id) == operation.route

@@ -135,6 +135,14 @@ class AppRepository:
             rows.advance(connection, operation, Phase.SWITCHED, "")
         return replace(operation, phase=Phase.SWITCHED)
 
+    def move(self, app_id: str, taken: Collection[str]) -> App:
+        """Give the app another address, because its own is somebody else's now."""
+        with self._database.transaction() as connection:
+            app = rows.read_app(connection, app_id)
+            moved = replace(app, address=rows.take_address(connection, self._subnet, taken))
+            rows.write_app(connection, moved)
+            return moved
+
     def decide(self, app: App) -> None:
         """Record what an app should be from now on, and that it keeps no warm container."""
         with self._database.transaction() as connection:

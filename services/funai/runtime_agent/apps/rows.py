@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,8 +14,9 @@ from funai.runtime_agent.apps.model import App, AppState, KeptImage, Operation, 
 if TYPE_CHECKING:
     import ipaddress
     import sqlite3
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
+_LOG = logging.getLogger(__name__)
 #: Phases in which nothing is left to do.
 ENDED = (Phase.DONE, Phase.UNDONE)
 _APP_COLUMNS = tuple(App.__dataclass_fields__)
@@ -65,7 +68,43 @@ def write_app(connection: sqlite3.Connection, app: App) -> None:
     """Write the whole row."""
     values = {column: getattr(app, column) for column in _APP_COLUMNS}
     values["answer"] = json.dumps(app.answer)
-    _insert(connection, "app", values, verb="REPLACE")
+    _insert(connection, "app", {**values, "seal": _seal(values)}, verb="REPLACE")
+
+
+def _seal(values: dict[str, Any]) -> str:
+    """Return the checksum that a row of the app table carries: SQLite itself has none."""
+    text = json.dumps([str(values[column]) for column in _APP_COLUMNS])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def check(connection: sqlite3.Connection) -> None:
+    """Take out rows in which a bit flipped; what they said comes back from the containers' labels.
+
+    The highest fence of the app's journal entries stays: labels may know less.
+    """
+    for row in connection.execute("SELECT rowid AS number, * FROM operation").fetchall():
+        if not _reads(_operation_of, row):
+            _LOG.error("journal entry %s is damaged and dropped", row["id"])
+            connection.execute("DELETE FROM operation WHERE rowid = ?", (row["number"],))
+    for row in connection.execute("SELECT rowid AS number, * FROM app").fetchall():
+        values = {column: row[column] for column in _APP_COLUMNS}
+        if _reads(app_of, row) and row["seal"] in {"", _seal(values)}:
+            continue
+        _LOG.error("the record of app %s is damaged and dropped", row["app_id"])
+        connection.execute("DELETE FROM app WHERE rowid = ?", (row["number"],))
+        fence = connection.execute(
+            "SELECT MAX(fence) FROM operation WHERE app_id = ?", (row["app_id"],)
+        ).fetchone()[0]
+        if fence is not None:
+            write_app(connection, App(row["app_id"], max_fence=fence))
+
+
+def _reads(read: Callable[[sqlite3.Row], object], row: sqlite3.Row) -> bool:
+    try:
+        read(row)
+    except (ValueError, TypeError, AttributeError):
+        return False
+    return True
 
 
 def _insert(

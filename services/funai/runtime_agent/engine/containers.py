@@ -64,6 +64,8 @@ class Container:
     image: str
     image_id: str
     addresses: tuple[str, ...]
+    #: Those of its addresses that the engine gave to it and to nobody else, as long as it runs.
+    bound: tuple[str, ...]
     labels: dict[str, str]
 
     @property
@@ -121,8 +123,8 @@ class Containers:
         # Two threads that both miss the network would both make it.
         self._making = threading.Lock()
 
-    def ensure_network(self) -> set[str]:
-        """Make the apps' network where it is missing; return the addresses in use on it.
+    def ensure_network(self) -> dict[str, str]:
+        """Make the apps' network where it is missing; return who has which address on it.
 
         :raises EngineFailedError: where the network lies on another subnet
         """
@@ -131,13 +133,13 @@ class Containers:
                 network = engine.inspect_network(self._network)
             except NotFound:
                 engine.create_network(**self._network_settings())
-                return set()
+                return {}
         subnets = [entry.get("Subnet") for entry in network["IPAM"]["Config"] or []]
         if str(self._subnet) not in subnets:
             msg = f"network {self._network} has subnet {subnets}, not {self._subnet}"
             raise EngineFailedError(msg)
         members = (network.get("Containers") or {}).values()
-        return {member["IPv4Address"].partition("/")[0] for member in members}
+        return {member["IPv4Address"].partition("/")[0]: member["Name"] for member in members}
 
     def find(self, name: str) -> Container | None:
         """Return the container of exactly this name, or None."""
@@ -310,6 +312,7 @@ def _container(found: dict[str, Any]) -> Container:
         image=str(found["Config"]["Image"]),
         image_id=str(found["Image"]),
         addresses=_addresses(found),
+        bound=_bound(found),
         labels=dict(found["Config"]["Labels"] or {}),
     )
 
@@ -321,3 +324,8 @@ def _addresses(found: dict[str, Any]) -> tuple[str, ...]:
         for network in networks
     ]
     return tuple(address for address in addresses if address)
+
+
+def _bound(found: dict[str, Any]) -> tuple[str, ...]:
+    networks = (found["NetworkSettings"]["Networks"] or {}).values()
+    return tuple(network["IPAddress"] for network in networks if network.get("IPAddress"))

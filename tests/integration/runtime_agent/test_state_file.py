@@ -1,0 +1,130 @@
+"""The agent's state file comes back from an old copy, or has no room."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.runtime_agent.rig import FakeDeploy, Haproxy, Node, eventually
+from tests.integration.runtime_agent.test_deploy import own_containers
+from tests.integration.runtime_agent.test_recovery import HEALED_SECONDS, deploy_in_background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from docker.api.client import APIClient
+
+
+def save_copy(node: Node) -> Path:
+    """Copy the state file as a backup would, journal and all."""
+    copy = node.folder / "agent.db.copy"
+    source, target = sqlite3.connect(node.folder / "agent.db"), sqlite3.connect(copy)
+    source.backup(target)
+    source.close()
+    target.close()
+    return copy
+
+
+def put_back(node: Node, copy: Path) -> None:
+    node.kill()
+    for suffix in ("-wal", "-shm"):
+        (node.folder / f"agent.db{suffix}").unlink(missing_ok=True)
+    shutil.copy(copy, node.folder / "agent.db")
+    node.start()
+
+
+def test_old_copy_takes_neither_fence_nor_version_back(
+    node: Node, engine: APIClient, app_image: Callable[[str], str]
+) -> None:
+    assert node.deploy(app_image("1"), fence=1).ok
+    copy = save_copy(node)
+    assert node.deploy(app_image("prompt-1"), fence=5, release="r5").ok
+    eventually(lambda: own_containers(engine, node) == ["rt-shop-5"], 15)
+
+    put_back(node, copy)
+
+    eventually(lambda: node.status()["fence"] == 5, HEALED_SECONDS)
+    assert node.page().startswith("release prompt-1 ")
+    assert own_containers(engine, node) == ["rt-shop-5"]
+    assert node.deploy(app_image("2"), fence=4).json()["reason"] == "STALE_FENCE"
+    again = node.deploy(app_image("prompt-1"), fence=5, release="r5").json()
+    assert (again["containerName"], again["release"]) == ("rt-shop-5", "r5")
+
+
+def test_old_copy_in_the_middle_of_a_deploy_does_not_undo_what_serves(
+    node: Node, engine: APIClient, app_image: Callable[[str], str]
+) -> None:
+    assert node.deploy(app_image("prompt-0"), fence=1).ok
+    caller = deploy_in_background(node, app_image("slow"), fence=2)
+    eventually(lambda: "STARTED" in node.phases(), what="started")
+    copy = save_copy(node)
+    caller.join(30)
+    eventually(lambda: own_containers(engine, node) == ["rt-shop-2"], 15)
+    serving = engine.inspect_container("rt-shop-2")["Id"]
+
+    put_back(node, copy)
+
+    eventually(lambda: node.phases()[-1] == "DONE", 15)
+    assert engine.inspect_container("rt-shop-2")["Id"] == serving
+    assert node.page().startswith("release slow ")
+    assert own_containers(engine, node) == ["rt-shop-2"]
+
+
+def fill(path: Path) -> None:
+    """Write until there is no room."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 512):
+            pass
+    assert os.statvfs(path.parent).f_bavail == 0
+
+
+@pytest.fixture
+def small_node(
+    tmp_path: Path,
+    haproxy: Haproxy,
+    fake_deploy: FakeDeploy,
+    remove_containers: Callable[[str], None],
+) -> Iterator[Node]:
+    """Return a node whose state lies on a file system of two megabytes."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)],  # noqa: S607
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("needs to mount a file system")
+    remove_containers(f"small-{tmp_path.name}")
+    node = Node(folder, f"small-{tmp_path.name}", haproxy, fake_deploy)
+    yield node.start()
+    node.stop()
+    subprocess.run(["umount", "-l", str(folder)], check=True)  # noqa: S607
+
+
+def test_full_disk_stops_deploys_but_no_app(
+    small_node: Node, engine: APIClient, app_image: Callable[[str], str]
+) -> None:
+    node = small_node
+    assert node.deploy(app_image("1"), fence=1).ok
+    ballast = node.folder / "ballast"
+    fill(ballast)
+
+    answer = node.deploy(app_image("2"), fence=2)
+    node.haproxy.command(f"clear map {node.haproxy.map_file}")
+    engine.kill("rt-shop-1")
+
+    assert (answer.status_code, answer.json()["reason"]) == (507, "DISK_FULL")
+    eventually(lambda: node.page().startswith("release 1 "), HEALED_SECONDS)
+    assert own_containers(engine, node) == ["rt-shop-1"]
+
+    ballast.unlink()
+    assert node.deploy(app_image("2"), fence=2).ok
+    assert node.page().startswith("release 2 ")
+    eventually(lambda: node.health()["conditions"]["state"]["ok"], what="state")
