@@ -36,6 +36,7 @@ from funai.deploy.jobs.render import JobRenderer
 from funai.deploy.jobs.service import JobService
 from funai.deploy.metrics import Metrics
 from funai.deploy.nodes import routes as node_routes
+from funai.deploy.nodes.absence import MARK_ROUNDS, Absence
 from funai.deploy.nodes.service import NodeService
 from funai.deploy.parts import Parts
 from funai.deploy.placements import routes as placement_routes
@@ -95,6 +96,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
         work_available=Bell(limits.waiting_claims, "claims"),
         routes_changed=Bell(limits.waiting_gateways, "readers of the routes"),
         log_added=Bell(settings.log_followers, "followers of logs", each=True),
+        absence=Absence(limits.node_stale, usual=limits.reaper * MARK_ROUNDS),
         log_places=threading.BoundedSemaphore(settings.log_followers),
     )
     app = OpenAPI(
@@ -141,7 +143,9 @@ def _register_routes(app: OpenAPI, parts: Parts, apps: AppService) -> None:
 
 
 def _register_guards(app: OpenAPI, parts: Parts) -> None:
-    gatekeeper = access.Gatekeeper(parts.settings.secrets, parts.settings.runners)
+    gatekeeper = access.Gatekeeper(
+        parts.settings.secrets, parts.settings.runners, NodeService(parts).knows_token
+    )
 
     @app.before_request
     def admit() -> None:

@@ -205,6 +205,8 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     #: Base URL of the public edge, for the field ``publicUrl``; empty leaves the field null.
     public_base_url: str = ""
+    #: Whether a node without a token of its own may show the shared one.
+    shared_node_token: bool = True
 
     @property
     def log_followers(self) -> int:
@@ -226,6 +228,7 @@ class Settings:
             logs=LogSettings.from_env(env),
             retention=RetentionSettings.from_env(env),
             public_base_url=_base_url(env, "DEPLOY_PUBLIC_BASE_URL"),
+            shared_node_token=_is_allowed(env, "DEPLOY_SHARED_NODE_TOKEN"),
         )
 
 
@@ -250,6 +253,14 @@ def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int
         msg = f"{name} is {text!r}; it must be a whole number from {low} to {high}"
         raise ConfigError(msg)
     return int(text)
+
+
+def _is_allowed(env: Mapping[str, str], name: str) -> bool:
+    value = env.get(name) or "allow"
+    if value not in {"allow", "forbid"}:
+        msg = f"{name} is {value!r}; it must be allow or forbid"
+        raise ConfigError(msg)
+    return value == "allow"
 
 
 def _seconds(env: Mapping[str, str], name: str, default: float) -> float:

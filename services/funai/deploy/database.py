@@ -10,7 +10,7 @@ from sqlalchemy import URL, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from funai.deploy.errors import DeployError, UnavailableError
+from funai.deploy.errors import DatabaseAwayError, DeployError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +147,7 @@ class Database:
             )
         if number in _AWAY or exc.connection_invalidated:
             _LOG.warning("database is away", extra={"fields": {"error": number}})
-            return UnavailableError(f"the database does not answer (error {number}); try again")
+            return DatabaseAwayError(f"the database does not answer (error {number}); try again")
         if number in _SETUP:
             _LOG.error("database is not set up", extra={"fields": {"error": str(exc.orig)}})
             msg = (

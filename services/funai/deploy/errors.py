@@ -8,6 +8,7 @@
   - BodyTooLargeError        413
   - AgentFailedError         500, HTTP 502
   - UnavailableError         503
+    - DatabaseAwayError      503
 """
 
 from __future__ import annotations
@@ -71,3 +72,7 @@ class UnavailableError(DeployError):
     http_status = 503
     #: Seconds, for the header ``Retry-After``.
     retry_after: ClassVar[int] = 1
+
+
+class DatabaseAwayError(UnavailableError):
+    """The database went, or its answer did: what was asked of it may have been done."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from funai.deploy.config import Settings
     from funai.deploy.database import Database
     from funai.deploy.metrics import Metrics
+    from funai.deploy.nodes.absence import Absence
     from funai.deploy.waiting import Bell
 
 
@@ -31,6 +32,13 @@ class Parts:
     log_added: Bell
     #: One for each answer that passes on a log while it comes, a job's or an app's.
     log_places: threading.BoundedSemaphore
+    #: When Deploy was away, and whether that still excuses what was not heard.
+    absence: Absence
+
+    @property
+    def node_stale(self) -> int:
+        """Age in seconds of a heartbeat beyond which its node is not fresh now."""
+        return self.settings.limits.node_stale + self.absence.allowance
 
     def take_log_place(self, instead: str) -> None:
         """Take one of ``log_places``; who took it releases it.

@@ -19,6 +19,7 @@ from funai.deploy.jobs.leases import explain
 from funai.deploy.jobs.model import Ending
 from funai.deploy.jobs.pausing import count_crash
 from funai.deploy.jobs.repository import Candidate, JobRepository
+from funai.deploy.nodes import absence
 from funai.deploy.nodes.repository import NodeRepository
 from funai.deploy.placements.model import Waiting, decide
 from funai.deploy.placements.repository import AppRepository, PlacementRepository
@@ -70,6 +71,8 @@ class Reaper:
         """Do one round."""
         limits = self._parts.settings.limits
         database = self._parts.database
+        if self._rounds % absence.MARK_ROUNDS == 0:
+            self._parts.absence.note(database.run(absence.mark))
         for job in database.run(
             lambda c: JobRepository(c).overdue(limits.max_attempts, limits.max_running, _BATCH)
         ):
@@ -96,6 +99,8 @@ class Reaper:
             return  # A heartbeat came in between.
         elif job.superseded_by is not None:
             end_job(connection, job, model.superseded(job))
+        elif self._parts.absence.lasts:
+            return  # Its runner may be alive: Deploy was not here to hear it.
         elif job.attempt >= limits.max_attempts:
             self._fail(connection, job, *_exhausted(job))
         else:
@@ -129,7 +134,7 @@ class Reaper:
         waiting = [job for job in waiting if job.status == JobStatus.PENDING]
         if not waiting:
             return []
-        nodes = NodeRepository(connection, limits.node_stale).all()
+        nodes = NodeRepository(connection, self._parts.node_stale).all()
         load = PlacementRepository(connection).load()
         idle = (
             Waiting(model.QUEUED, model.QUEUED_TEXT)
@@ -145,9 +150,12 @@ class Reaper:
         return found
 
     def _measure(self) -> None:
-        metrics, limits = self._parts.metrics, self._parts.settings.limits
+        metrics = self._parts.metrics
         counts, nodes = self._parts.database.run(
-            lambda c: (JobRepository(c).active_counts(), NodeRepository(c, limits.node_stale).all())
+            lambda c: (
+                JobRepository(c).active_counts(),
+                NodeRepository(c, self._parts.node_stale).all(),
+            )
         )
         metrics.database_up.set(1)
         for status in (JobStatus.PENDING, JobStatus.RUNNING):

@@ -47,6 +47,10 @@ node = Table(
     Column("container_count", Integer),
     *_times(),
     Column("draining", Integer),
+    #: SHA-256 of the token that only this node's agent has, in hex; null: it shows the shared one.
+    Column("token_hash", String(64)),
+    #: Beats in a row since the node was last stale, at most two.
+    Column("good_beats", Integer),
 )
 
 placement = Table(
@@ -139,6 +143,14 @@ runner = Table(
     Column("runner_id", String(128), primary_key=True),
     Column("last_seen_at", DATETIME(fsp=6)),
     Column("capacity", Integer),
+)
+
+#: One row: when Deploy was last here.
+alive = Table(
+    "fun_ai_deploy_alive",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("at", DATETIME(fsp=6)),
 )
 
 route_version = Table(

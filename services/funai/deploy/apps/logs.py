@@ -103,7 +103,7 @@ class AppLogService:
 
     def _node(self, connection: Connection, app_id: str) -> Node | None:
         node_id = PlacementRepository(connection).node_of(app_id)
-        stale = self._parts.settings.limits.node_stale
+        stale = self._parts.node_stale
         return None if node_id is None else NodeRepository(connection, stale).by_id(node_id)
 
 

@@ -73,7 +73,7 @@ class AppService:
             return None
         row = AppRepository(connection).get(app_id)
         node_id = run.node_id if row.route_node_id is None else row.route_node_id
-        nodes = NodeRepository(connection, self._parts.settings.limits.node_stale)
+        nodes = NodeRepository(connection, self._parts.node_stale)
         return Standing(
             run=run,
             revision=revisions.active(connection, app_id),
@@ -177,12 +177,12 @@ class AppService:
         self._parts.database.run(lambda c: AppRepository(c).forget_leftover(home.app_id, node_id))
 
     def _node(self, node_id: int) -> Node | None:
-        stale = self._parts.settings.limits.node_stale
+        stale = self._parts.node_stale
         return self._parts.database.run(lambda c: NodeRepository(c, stale).by_id(node_id))
 
     def _home(self, connection: Connection, app_id: str) -> Home:
         node_id = PlacementRepository(connection).node_of(app_id)
-        nodes = NodeRepository(connection, self._parts.settings.limits.node_stale)
+        nodes = NodeRepository(connection, self._parts.node_stale)
         return Home(
             app_id=app_id,
             node=None if node_id is None else nodes.by_id(node_id),

@@ -102,7 +102,7 @@ class LeaseService:
         candidates = JobRepository(connection).candidates(limits.max_attempts, _PAGE, offset)
         if not candidates:
             return _Survey([], [], {})
-        nodes = NodeRepository(connection, limits.node_stale).all()
+        nodes = NodeRepository(connection, self._parts.node_stale).all()
         return _Survey(candidates, nodes, PlacementRepository(connection).load())
 
     def _try(self, claim: _Claim, candidate: Candidate, survey: _Survey) -> JobView | None:
@@ -252,7 +252,7 @@ class LeaseService:
             ended = holds and current and end_job(connection, found, _ending(report))
             if not ended and not is_replay(found, report):
                 raise lost_lease(found, report.runner_id, report.fence)
-            view = jobs.view(report.job_id, self._parts.settings.limits.node_stale)
+            view = jobs.view(report.job_id, self._parts.node_stale)
             return ended, view or JobView(found)
 
         ended, view = self._parts.database.run(work)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from funai.contract.status import JobStatus
 from funai.deploy.database import is_duplicate
-from funai.deploy.errors import ConflictError, NotFoundError
+from funai.deploy.errors import ConflictError, DatabaseAwayError, NotFoundError
 from funai.deploy.events import repository as events
 from funai.deploy.events.model import Event
 from funai.deploy.jobs.ending import end_job
@@ -92,6 +92,11 @@ class JobService:
 
         try:
             created = self._parts.database.run(work)
+        except DatabaseAwayError:
+            if new.idempotency_key is None:
+                raise
+            # The job may be there, and only the answer to COMMIT was lost: the key tells.
+            created = self._parts.database.run(work)
         except DBAPIError as exc:
             if not is_duplicate(exc):
                 raise
@@ -167,7 +172,7 @@ class JobService:
 
         :raises NotFoundError: where there is no such job
         """
-        stale = self._parts.settings.limits.node_stale
+        stale = self._parts.node_stale
         found = self._parts.database.run(lambda c: JobRepository(c).view(job_id, stale))
         if found is None:
             raise unknown_job(job_id)
@@ -175,7 +180,7 @@ class JobService:
 
     def newest(self, limit: int, app_id: str | None = None) -> list[JobView]:
         """Return the newest jobs, newest first; of one app or of all."""
-        stale = self._parts.settings.limits.node_stale
+        stale = self._parts.node_stale
         return self._parts.database.run(lambda c: JobRepository(c).newest(limit, stale, app_id))
 
     def events(self, job_id: str) -> list[RecordedEvent]:

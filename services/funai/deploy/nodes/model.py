@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from funai.contract.status import NodeHealth
-from funai.deploy.errors import InvalidRequestError
+from funai.deploy.errors import ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,6 +39,7 @@ class Node:
     disk_free_pct: float | None = None
     disk_free_bytes: int | None = None
     container_count: int | None = None
+    token_hash: str | None = field(default=None, repr=False)
 
     @property
     def disk_full(self) -> bool:
@@ -91,6 +92,24 @@ class Beat:
             "disk_free_bytes": (self.disk_free_bytes or 0) if told else None,
             "container_count": self.container_count or 0,
         }
+
+
+def check_same_urls(known: Node, beat: Beat) -> None:
+    """Refuse a heartbeat from elsewhere: jobs and secrets go to where a node's URLs point.
+
+    :raises ConflictError: naming the field, what is registered and what to do
+    """
+    for field_name, registered, told in (
+        ("agentBaseUrl", known.agent_base_url, beat.agent_base_url),
+        ("gatewayBaseUrl", known.gateway_base_url, beat.gateway_base_url),
+    ):
+        if registered and registered.rstrip("/") != told.rstrip("/"):
+            msg = (
+                f"node {known.name!r} is registered with {field_name} {registered}, its heartbeat says"
+                f" {told}; heartbeats cannot change it, so this one does not count. If the node moved,"
+                " an operator says so by POST /admin/runtime-nodes/upsert; else mend its agent's setting"
+            )
+            raise ConflictError(msg)
 
 
 def check_name(value: str) -> str:

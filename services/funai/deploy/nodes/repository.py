@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, literal_column, select, text, update
+from sqlalchemy import case, func, insert, literal_column, select, text, update
 
 from funai.deploy.nodes.model import DEFAULT_WEIGHT, Node
 from funai.deploy.schema import NOW, node
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 #: Ids stay exact in every JSON reader.
 _HIGHEST_ID = 2**53 - 1
 PREFIX = "at_node_"
+#: Beats in a row that a node which was stale must send before it takes apps again.
+BEATS_TO_RETURN = 2
 
 
 def columns(stale_seconds: int) -> Sequence[Label[Any]]:
     """Return a node's columns with a prefix, for queries that join it to something else."""
     fresh: ColumnElement[Any] = literal_column(
         f"COALESCE({node.name}.last_heartbeat_at"
-        f" > UTC_TIMESTAMP(6) - INTERVAL {int(stale_seconds)} SECOND, 0)"
+        f" > UTC_TIMESTAMP(6) - INTERVAL {int(stale_seconds)} SECOND"
+        f" AND {node.name}.good_beats >= {BEATS_TO_RETURN}, 0)"
     )
     return [
         *(column.label(PREFIX + column.name) for column in node.c),
@@ -50,6 +53,7 @@ def read(row: RowMapping) -> Node | None:
         disk_free_pct=row["at_node_disk_free_pct"],
         disk_free_bytes=row["at_node_disk_free_bytes"],
         container_count=row["at_node_container_count"],
+        token_hash=row["at_node_token_hash"],
     )
 
 
@@ -104,13 +108,32 @@ class NodeRepository:
 
     def beat(self, node_id: int, beat: Beat) -> None:
         """Record a heartbeat, by the database's clock."""
-        self.change(
-            node_id,
-            agent_base_url=beat.agent_base_url,
-            gateway_base_url=beat.gateway_base_url,
-            last_heartbeat_at=NOW,
-            **beat.figures(),
+        is_recent = text(
+            f"last_heartbeat_at > UTC_TIMESTAMP(6) - INTERVAL {int(self._stale_seconds)} SECOND"
         )
+        good_beats = case(
+            (node.c.last_heartbeat_at.is_(None), BEATS_TO_RETURN),
+            (is_recent, func.least(node.c.good_beats + 1, BEATS_TO_RETURN)),
+            else_=1,
+        )
+        # MySQL sets columns from left to right: the count looks at the beat before this one.
+        self._connection.execute(
+            update(node)
+            .where(node.c.id == node_id)
+            .ordered_values(
+                (node.c.good_beats, good_beats),
+                (node.c.last_heartbeat_at, NOW),
+                (node.c.update_time, NOW),
+                (node.c.agent_base_url, beat.agent_base_url),
+                (node.c.gateway_base_url, beat.gateway_base_url),
+                *((node.c[name], value) for name, value in beat.figures().items()),
+            )
+        )
+
+    def has_token(self, token_hash: str) -> bool:
+        """Tell whether some node has that token of its own."""
+        found = select(node.c.id).where(node.c.token_hash == token_hash).limit(1)
+        return self._connection.execute(found).first() is not None
 
     def _select(self) -> Select[Any]:
         return select(*columns(self._stale_seconds))

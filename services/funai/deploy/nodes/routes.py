@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flask import request
 from flask_openapi3.blueprint import APIBlueprint
 from pydantic import Field
 
 from funai.contract.envelope import envelope
+from funai.contract.headers import NODE_TOKEN
 from funai.deploy.access import ADMIN, NODE
 from funai.deploy.fields import Flag, Model, WholeNumber, Word
 from funai.deploy.nodes.model import MAX_WEIGHT, Beat, Declaration, check_name, check_url
@@ -48,6 +50,12 @@ class SetEnabledQuery(Model):
     enabled: Flag
 
 
+class TokenQuery(Model):
+    """Which node gets a token of its own."""
+
+    name: Word
+
+
 def runtime_node(node: Node | None) -> dict[str, Any] | None:
     """Render a node inside a job; its id is an object."""
     if node is None:
@@ -78,6 +86,7 @@ def summary(node: Node) -> dict[str, Any]:
         "lastHeartbeatAt": iso(node.last_heartbeat_at),
         "lastHeartbeatAtMs": to_ms(node.last_heartbeat_at),
         "health": node.health,
+        "ownToken": node.token_hash is not None,
         "diskFreePct": node.disk_free_pct,
         "diskFreeBytes": node.disk_free_bytes,
         "containerCount": node.container_count,
@@ -98,7 +107,7 @@ def create_heartbeat_blueprint(nodes: NodeService) -> APIBlueprint:
             disk_free_bytes=body.disk_free_bytes,
             container_count=body.container_count,
         )
-        return envelope(runtime_node(nodes.beat(beat)))
+        return envelope(runtime_node(nodes.beat(beat, request.headers.get(NODE_TOKEN, ""))))
 
     return blueprint
 
@@ -126,5 +135,10 @@ def create_admin_blueprint(nodes: NodeService) -> APIBlueprint:
     def set_enabled(query: SetEnabledQuery) -> dict[str, Any]:
         nodes.set_enabled(check_name(query.name), enabled=query.enabled)
         return envelope("enabled" if query.enabled else "disabled")
+
+    @blueprint.post("/token", summary="Give a node a token of its own", security=ADMIN)
+    def token(query: TokenQuery) -> dict[str, Any]:
+        name = check_name(query.name)
+        return envelope({"name": name, "nodeToken": nodes.make_token(name)})
 
     return blueprint

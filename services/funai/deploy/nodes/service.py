@@ -8,7 +8,9 @@ from sqlalchemy.exc import DBAPIError
 
 from funai.deploy.database import is_duplicate
 from funai.deploy.errors import NotFoundError, UnavailableError
+from funai.deploy.nodes.model import check_same_urls
 from funai.deploy.nodes.repository import NodeRepository
+from funai.deploy.nodes.token import check_token, hash_of, new_token
 from funai.deploy.routes_table.repository import bump_version
 
 if TYPE_CHECKING:
@@ -32,14 +34,24 @@ class NodeService:
         """Return every node, by id."""
         return self._parts.database.run(lambda connection: self._nodes(connection).all())
 
-    def beat(self, beat: Beat) -> Node:
+    def beat(self, beat: Beat, token: str) -> Node:
         """Record an agent's heartbeat; an unknown name becomes a node, enabled.
 
-        What an operator decided (``enabled``, ``weight``) stays as it is.
+        What an operator decided (``enabled``, ``weight``, the URLs) stays as it is.
+
+        :param token: what the agent showed
+        :raises UnauthorizedError: where that is not the token of this node
+        :raises ConflictError: where the node is registered with other URLs
         """
+        settings = self._parts.settings
+        shared = settings.secrets.node if settings.shared_node_token else None
 
         def work(connection: Connection) -> Node:
             nodes = self._nodes(connection)
+            before = nodes.by_name(beat.name)
+            check_token(beat.name, before, token, shared)
+            if before is not None:
+                check_same_urls(before, beat)
             known = self._known(nodes, beat)
             nodes.beat(known.id, beat)
             self._follow_gateway(connection, known, beat.gateway_base_url)
@@ -71,6 +83,24 @@ class NodeService:
         self._parts.ring_all()
         return found
 
+    def make_token(self, name: str) -> str:
+        """Give the node a token of its own in place of any before; it is shown only now.
+
+        :raises NotFoundError: where there is no such node
+        """
+        token = new_token()
+
+        def work(connection: Connection) -> None:
+            nodes = self._nodes(connection)
+            nodes.change(_require(nodes, name).id, token_hash=hash_of(token))
+
+        self._parts.database.run(work)
+        return token
+
+    def knows_token(self, shown: str) -> bool:
+        """Tell whether some node has that token of its own."""
+        return self._parts.database.run(lambda c: self._nodes(c).has_token(hash_of(shown)))
+
     def set_enabled(self, name: str, *, enabled: bool) -> None:
         """Let a node take apps, or not; what runs on it goes on.
 
@@ -79,17 +109,13 @@ class NodeService:
 
         def work(connection: Connection) -> None:
             nodes = self._nodes(connection)
-            known = nodes.by_name(name)
-            if known is None:
-                msg = f"no runtime node is named {name!r}; see /admin/runtime-nodes/list"
-                raise NotFoundError(msg)
-            nodes.change(known.id, enabled=int(enabled), draining=0)
+            nodes.change(_require(nodes, name).id, enabled=int(enabled), draining=0)
 
         self._parts.database.run(work)
         self._parts.ring_all()
 
     def _nodes(self, connection: Connection) -> NodeRepository:
-        return NodeRepository(connection, self._parts.settings.limits.node_stale)
+        return NodeRepository(connection, self._parts.node_stale)
 
     def _known(self, nodes: NodeRepository, named: Beat | Declaration) -> Node:
         known = nodes.by_name(named.name)
@@ -121,3 +147,11 @@ class NodeService:
                 if not is_duplicate(exc):
                     raise
         return self._parts.database.run(work)
+
+
+def _require(nodes: NodeRepository, name: str) -> Node:
+    known = nodes.by_name(name)
+    if known is None:
+        msg = f"no runtime node is named {name!r}; see /admin/runtime-nodes/list"
+        raise NotFoundError(msg)
+    return known

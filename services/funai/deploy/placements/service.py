@@ -99,7 +99,7 @@ class PlacementService:
             self._nodes(connection).change(source_id, draining=0)
 
     def _nodes(self, connection: Connection) -> NodeRepository:
-        return NodeRepository(connection, self._parts.settings.limits.node_stale)
+        return NodeRepository(connection, self._parts.node_stale)
 
     def _node(self, connection: Connection, node_id: int) -> Node:
         found = self._nodes(connection).by_id(node_id)

@@ -1,0 +1,73 @@
+"""How long Deploy, or its database, was away: what was not heard meanwhile is nobody's fault.
+
+A node counts as fresh for one more window after Deploy is back, if it was fresh when Deploy went.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects.mysql import insert as mysql_insert
+
+from funai.deploy.schema import NOW, alive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+_ROW = 1
+#: Rounds of the reaper between two notes that Deploy is here.
+MARK_ROUNDS = 5
+
+
+class Absence:
+    """Remembers the newest absence. One thread notes it, any may ask.
+
+    :param window: seconds that nothing is judged after Deploy is back
+    :param usual: seconds between two notes, where nothing was away
+    """
+
+    def __init__(
+        self, window: float, usual: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._window = window
+        self._bearable = max(window / 3, 3 * usual)
+        self._clock = clock
+        #: Seconds away, and when that ended; replaced as one.
+        self._last: tuple[float, float] | None = None
+        self._is_known = False
+
+    def note(self, away: float | None) -> None:
+        """Take the time since Deploy was last here; None where it never was.
+
+        The first time that is a restart, however short; later only what beats may have missed.
+        """
+        is_first, self._is_known = not self._is_known, True
+        if away is not None and (is_first or away > self._bearable):
+            self._last = (away, self._clock())
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the window after the absence has not ended."""
+        return self.allowance > 0
+
+    @property
+    def allowance(self) -> int:
+        """Seconds that a heartbeat may be older than otherwise."""
+        if self._last is None:
+            return 0
+        away, back_at = self._last
+        since = self._clock() - back_at
+        return max(1, math.ceil(away + since)) if since < self._window else 0
+
+
+def mark(connection: Connection) -> float | None:
+    """Note that Deploy is here; return the seconds since it last was, None where it never was."""
+    age = text("TIMESTAMPDIFF(MICROSECOND, at, UTC_TIMESTAMP(6)) / 1000000")
+    found = connection.execute(select(age).select_from(alive).where(alive.c.id == _ROW)).scalar()
+    connection.execute(mysql_insert(alive).values(id=_ROW, at=NOW).on_duplicate_key_update(at=NOW))
+    return None if found is None else max(0.0, float(found))
