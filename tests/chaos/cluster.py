@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -98,18 +98,23 @@ class Cluster:
             runner.start()
 
     def stop(self) -> None:
-        for runner in self.runners:
-            runner.signal_all(signal.SIGCONT) if runner.is_alive else None
-            runner.kill()
-        for node in self.nodes:
-            node.stop(self.loop)
-        for deploy in self.deploys:
-            deploy.kill()
-        for link in self._links():
-            self.loop.run(link.close())
-        self.database.stop()
-        self.loop.close()
-        self._slot.close()
+        """End everything; what cannot be ended does not keep the rest alive."""
+        with contextlib.ExitStack() as stack:
+            # The last one named is the first to go.
+            stack.callback(self._slot.close)
+            stack.callback(self.loop.close)
+            stack.callback(self.database.stop)
+            for link in self._links():
+                stack.callback(self._close, link)
+            for deploy in self.deploys:
+                stack.callback(deploy.kill)
+            for node in self.nodes:
+                stack.callback(node.stop, self.loop)
+            for runner in self.runners:
+                stack.callback(runner.kill)
+
+    def _close(self, link: HttpLink | DatabaseLink) -> None:
+        self.loop.run(link.close())
 
     def arms(self) -> list[Arms]:
         """Return where faults can wait for a message."""

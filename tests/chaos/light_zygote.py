@@ -1,4 +1,4 @@
-"""A zygote whose children run the steps without Ansible: a tenth of the processor time.
+"""A zygote whose children run the steps without Ansible, which takes most of a job's processor time.
 
 Everything else of the runner, and every step, is the real thing. Some images do things to the runner
 that only its host can: ``poison`` kills it (``images.py``).

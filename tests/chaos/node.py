@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sqlite3
@@ -71,11 +72,12 @@ class Node:
             service.start()
 
     def stop(self, loop: LoopThread) -> None:
-        for service in (getattr(self, "agent", None), self.haproxy, self.engine):
-            if service is not None:
-                service.stop()
-        loop.run(self.to_agent.close())
-        loop.run(self.tap.close())
+        with contextlib.ExitStack() as stack:
+            stack.callback(lambda: loop.run(self.tap.close()))
+            stack.callback(lambda: loop.run(self.to_agent.close()))
+            for service in (self.engine, self.haproxy, getattr(self, "agent", None)):
+                if service is not None:
+                    stack.callback(service.stop)
 
     def routes(self) -> dict[str, str]:
         """Return what the running gateway serves, asked behind the tap."""

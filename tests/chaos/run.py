@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import signal
 import threading
 import time
 from dataclasses import dataclass, field
@@ -20,7 +22,7 @@ from tests.chaos.processes import eventually
 from tests.chaos.stale import StaleActors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.chaos.final_state import FinalState
@@ -91,13 +93,26 @@ def run(folder: Path, options: Options, say: Callable[[str], None]) -> Outcome:
         say("judges")
         _judge(cluster, outcome)
     finally:
-        over.set()
-        if watch is not None:
-            watch.stop()
-        cluster.stop()
-        history.close()
+        with _undisturbed():
+            over.set()
+            if watch is not None:
+                watch.stop()
+            cluster.stop()
+            history.close()
     outcome.seconds = time.monotonic() - began
     return outcome
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let a second Ctrl-C not keep processes alive that the first one is ending."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    usual = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, usual, strict=True):
+            signal.signal(number, handler)
 
 
 def _doses(options: Options) -> list[Dose]:
