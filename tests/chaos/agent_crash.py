@@ -83,8 +83,7 @@ def run(rounds: int, seed: int) -> dict[str, list[Round]]:
         ):
             for point in order:
                 found[point.name].append(crashes.run(point))
-        for network in engine.networks(names=[NETWORK]):
-            engine.remove_network(network["Id"])
+        images.remove_network(engine, NETWORK)
     finally:
         engine.close()
     return found

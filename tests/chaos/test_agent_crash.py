@@ -31,8 +31,7 @@ def crashes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashes]:
         pytest.skip(f"needs a container engine: {exc}")
     with crashing_node(engine, tmp_path_factory.mktemp("c")) as node:
         yield node
-    for network in engine.networks(names=[NETWORK]):
-        engine.remove_network(network["Id"])
+    images.remove_network(engine, NETWORK)
     engine.close()
 
 

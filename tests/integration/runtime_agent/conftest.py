@@ -36,8 +36,7 @@ def engine() -> Iterator[APIClient]:
     except docker.errors.DockerException as exc:
         pytest.skip(f"needs a container engine: {exc}")
     yield client
-    for name in client.networks(names=[NETWORK]):
-        client.remove_network(name["Id"])
+    images.remove_network(client, NETWORK)
     client.close()
 
 

@@ -28,6 +28,7 @@ _COMMANDS = {
     "2": f"{_SERVE}{PORT}",
     "prompt-0": _ENDS_AT_ONCE,
     "prompt-1": _ENDS_AT_ONCE,
+    "socket": f"exec nc -ll -p {PORT} -e /cgi/socket",
     "slow": f"sleep 4; {_SERVE}{PORT}",
     "exits": "echo no database; exit 3",
     "silent": "echo thinking; exec sleep 600",
@@ -40,6 +41,13 @@ _COMMANDS = {
 }
 _CGI = {
     "echo": "echo 'Content-Type: text/plain'; echo; cat",
+    "long": "echo 'Content-Type: text/plain'; echo; sleep 20; echo answered by $RELEASE",
+    # Not by the server of the others: a WebSocket that echoes lines, anything else is answered ok.
+    "socket": "up=; while read -r line; do case $line in *pgrade:*ebsocket*) up=1;; ?) break;; esac;"
+    " done; if [ $up ]; then printf 'HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\n"
+    "Connection: Upgrade\\r\\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\\r\\n\\r\\n';"
+    " while read -r line; do echo $line; done; else printf"
+    " 'HTTP/1.1 200 OK\\r\\nContent-Length: 3\\r\\nConnection: close\\r\\n\\r\\nok\\n'; fi",
     "linger": "echo 'Content-Type: text/plain'; echo; sleep 3; echo lingered",
     # httpd runs it where there is no index.html.
     "index.cgi": "printf 'HTTP/1.0 500 Oops\\r\\nContent-Type: text/plain\\r\\n\\r\\nno luck today'",
@@ -64,7 +72,7 @@ def _root() -> bytes:
         for name, mode in (("bin", 0o755), ("cgi", 0o755), ("tmp", 0o1777)):
             _folder(tar, name, mode)
         _add(tar, "bin/busybox", BUSYBOX.read_bytes(), 0o755)
-        for applet in ("sh", "httpd", "sleep", "echo", "cat", "mkdir", "cp", "mv", "printf"):
+        for applet in ("sh", "httpd", "sleep", "echo", "cat", "mkdir", "cp", "mv", "nc", "printf"):
             member = tarfile.TarInfo(f"bin/{applet}")
             member.type, member.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(member)
@@ -84,6 +92,13 @@ def build(engine: APIClient, repository: str) -> list[str]:
             changes=[f"ENV RELEASE={tag}", "USER 65534", f"CMD {command}"],
         )
     return [f"{repository}:{tag}" for tag in _COMMANDS]
+
+
+def remove_network(engine: APIClient, name: str) -> None:
+    """Remove a network, unless another run on this machine still has containers on it."""
+    for network in engine.networks(names=[name]):
+        if not engine.inspect_network(network["Id"])["Containers"]:
+            engine.remove_network(network["Id"])
 
 
 def connect() -> APIClient:

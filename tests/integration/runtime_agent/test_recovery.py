@@ -169,7 +169,7 @@ def test_killed_container_comes_back_at_its_address(
 
     engine.kill("rt-shop-1")
 
-    eventually(lambda: node.page().startswith("release 1 "), HEALED_SECONDS)
+    eventually(lambda: node.page().startswith("release 1 "), 5)
 
 
 def test_removed_container_is_made_again_at_its_address(
