@@ -109,6 +109,7 @@ DEFECTS = (
                 "",
             ),
         ),
+        jobs=90,
     ),
     Defect(
         "the idempotency key is ignored",

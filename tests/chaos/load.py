@@ -126,9 +126,9 @@ class Load:
             job_id = self._create(request)
             if job_id is None or self.given_up.is_set():
                 return
-            if not request.hurried and not self._watch.wait_ended(
-                job_id, _LONGEST_JOB_SECONDS, self.given_up
-            ):
+            if request.hurried:
+                self.given_up.wait(request.pause_seconds)
+            elif not self._watch.wait_ended(job_id, _LONGEST_JOB_SECONDS, self.given_up):
                 self.late.append(request.number)
 
     def _create(self, request: Request) -> str | None:

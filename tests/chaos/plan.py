@@ -23,6 +23,11 @@ class Request:
     #: The client goes on to its next request at once, which supersedes this one.
     hurried: bool
 
+    @property
+    def pause_seconds(self) -> float:
+        """How long a client in a hurry waits: the job before is then at any of its steps."""
+        return self.number % 8 / 10
+
 
 @dataclass(frozen=True)
 class Injection:
