@@ -1,0 +1,81 @@
+"""An undo that had to wait, after its deploy was repeated with success."""
+
+from __future__ import annotations
+
+import ipaddress
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from funai.runtime_agent.apps.deployment import Deployment
+from funai.runtime_agent.apps.model import Operation, Phase
+from funai.runtime_agent.apps.repository import AppRepository
+from funai.runtime_agent.database import Database
+from funai.runtime_agent.engine.containers import APP, MANAGED, Container
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from funai.runtime_agent.apps.drain import Drains
+    from funai.runtime_agent.apps.parts import Parts
+
+OPERATION = Operation(
+    0, "shop", "7", "", 1, Phase.PREPARED, "rt-shop-1", "", 80, "app:1", "sha256:a", "sha256:b"
+)
+
+
+class Engine:
+    """One container, and what was removed."""
+
+    def __init__(self) -> None:
+        self.removed: list[str] = []
+
+    def find(self, name: str) -> Container:
+        labels = {MANAGED: "true", APP: "shop"}
+        return Container(
+            name=name,
+            running=True,
+            restarting=False,
+            restart_count=0,
+            exit_code=0,
+            oom_killed=False,
+            error="",
+            image="app:1",
+            image_id="sha256:b",
+            addresses=("198.19.0.3",),
+            bound=(),
+            labels=labels,
+        )
+
+    def remove(self, name: str) -> None:
+        self.removed.append(name)
+
+
+def repository(folder: Path) -> AppRepository:
+    return AppRepository(Database(folder / "agent.db"), ipaddress.IPv4Network("198.19.0.0/29"))
+
+
+def deployment(apps: AppRepository, engine: Engine) -> Deployment:
+    gateway: dict[str, Any] = {"saved": dict}
+    parts = SimpleNamespace(apps=apps, containers=engine, gateway=SimpleNamespace(**gateway))
+    return Deployment(cast("Parts", parts), cast("Drains", None))
+
+
+def test_late_undo_leaves_the_container_that_serves_under_the_same_name(tmp_path: Path) -> None:
+    apps, engine = repository(tmp_path), Engine()
+    # The engine was gone before it made the first container, so the name was free again.
+    first = apps.prepare(OPERATION, set(), pulled=False, number_name=False)
+    second = apps.prepare(OPERATION, set(), pulled=False, number_name=False)
+    apps.switch(second, {}, 0)
+
+    deployment(apps, engine).undo(first, "the engine does not answer")
+
+    assert engine.removed == []
+
+
+def test_undo_removes_what_does_not_serve(tmp_path: Path) -> None:
+    apps, engine = repository(tmp_path), Engine()
+    first = apps.prepare(OPERATION, set(), pulled=False, number_name=False)
+
+    deployment(apps, engine).undo(first, "it never answered")
+
+    assert engine.removed == ["rt-shop-1"]
