@@ -57,6 +57,7 @@ OWN_TABLES = [
     "fun_ai_deploy_job_log_chunk",
     "fun_ai_deploy_runner",
     "fun_ai_deploy_route_version",
+    "fun_ai_deploy_alive",
     "fun_ai_deploy_alembic_version",
 ]
 
@@ -190,8 +191,11 @@ def test_deploy_serves_adopted_rows_with_the_rights_it_has(
     settings = {"DEPLOY_DB_USER": f"serving_{name}"}
     deploy = DeployProcess(production, tmp_path / "deploy.log", settings).start()
     try:
-        for number in (1, 2):
-            deploy.beat(f"node-{number}")
+        # Both were silent for long: the second beat brings them back. Their URLs are those adopted.
+        for number in (1, 2, 1, 2):
+            address = f"http://192.0.2.{number}"
+            urls = {"agentBaseUrl": f"{address}:7005", "gatewayBaseUrl": f"{address}:80"}
+            assert deploy.beat(f"node-{number}", **urls)[0] == 200
         nodes = deploy.call("GET", "/admin/runtime-nodes/list", None, ADMIN)[1]["data"]
         claimed = [deploy.claimed(f"runner-{number}") for number in range(2)]
         reported = [deploy.report(job, "SUCCEEDED")[1]["code"] for job in claimed]
