@@ -63,7 +63,8 @@ class Container:
         }
 
     def _networks(self) -> dict[str, Any]:
-        return {"apps": {"IPAMConfig": {"IPv4Address": self.address}, "IPAddress": self.address}}
+        has = self.address if self.running else ""
+        return {"apps": {"IPAMConfig": {"IPv4Address": self.address}, "IPAddress": has}}
 
 
 class Containers:
@@ -93,6 +94,10 @@ class Containers:
 
     def addresses(self) -> list[str]:
         return [container.address for container in self._all.values()]
+
+    def members(self) -> dict[str, str]:
+        """Return the addresses of what is on the network now, by container."""
+        return {c.name: c.address for c in self._all.values() if c.running}
 
     def listing(self, options: dict[str, str]) -> list[dict[str, Any]]:
         filters = json.loads(options.get("filters", "{}"))

@@ -112,8 +112,8 @@ class Engine:
         if subnet is None:
             raise RefusalError(404, f"network {name} not found")
         members = {
-            str(number): {"IPv4Address": f"{address}/20"}
-            for number, address in enumerate(self._containers.addresses())
+            name: {"Name": name, "IPv4Address": f"{address}/20"}
+            for name, address in self._containers.members().items()
         }
         return 200, {"IPAM": {"Config": [{"Subnet": subnet}]}, "Containers": members}
 

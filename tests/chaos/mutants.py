@@ -70,8 +70,8 @@ def main(seed: int, say: Callable[[str], None], services: Path, names: Sequence[
         is_proved = is_proved and is_right
         words = ", ".join(found) or "nothing"
         rows.append({"defect": defect.name, "caughtBy": words, "asExpected": is_right})
+        results.write({"tier": "mutants", "seed": seed, "mutants": _merged(rows)})
         say(f"{'ok' if is_right else 'WRONG'}: {defect.name}: caught by {words}; {injected} faults")
-    results.write({"tier": "mutants", "seed": seed, "mutants": _merged(rows)})
     for line in table.grid(
         ("defect", "caught by", "as expected"),
         [(str(r["defect"]), str(r["caughtBy"]), "yes" if r["asExpected"] else "NO") for r in rows],
