@@ -7,7 +7,6 @@ import os
 import shutil
 import time
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
 
 from lab import bring_up, engine, hosts, image, layout, provision, shell_environment, wheelhouse
 from lab.console import Progress, elapsed, failure_text, say
@@ -16,7 +15,6 @@ from lab.tally import Tally, read_junit, summary
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 _LINTERS = (
     ("ruff", "format", "--check", "."),
@@ -29,10 +27,6 @@ _LINTERS = (
 #: Limits of the second run and of ``up`` on a lab that is up; see docs/benchmarks.md.
 _SECOND_RUN_SECONDS = 180
 _UP_AGAIN_SECONDS = 120
-#: Folders of integration tests that share nothing with the others: no engine, no user, no builder.
-_WITHOUT_ENGINE = ("deploy", "gateway", "gateway_sync")
-#: Hosts of scenarios that are tested side by side; they wait more than they work.
-_SCENARIOS_AT_ONCE = 2
 _BARE_RUN_SECONDS = 600
 _UP_SECONDS = 900
 
@@ -63,33 +57,10 @@ def _lint(tally: Tally) -> None:
 
 
 def _pytest(tally: Tally, folder: str, extra: dict[str, str] | None = None) -> None:
-    _pytest_run(tally, [folder], tally.layer, extra)
-
-
-def _integration(tally: Tally) -> None:
-    """Run the folders of integration tests in two runs side by side."""
-    root = layout.ROOT / "tests" / "integration"
-    folders = sorted(path.parent for path in root.glob("*/test_*.py"))
-    runs = {
-        "integration-control": [each for each in folders if each.name in _WITHOUT_ENGINE],
-        "integration-engine": [each for each in folders if each.name not in _WITHOUT_ENGINE],
-    }
-    with ThreadPoolExecutor(len(runs)) as pool:
-        calls = [
-            pool.submit(_pytest_run, tally, sorted({str(each) for each in found}), name)
-            for name, found in runs.items()
-        ]
-        for call in calls:
-            call.result()
-
-
-def _pytest_run(
-    tally: Tally, folders: Sequence[str], name: str, extra: dict[str, str] | None = None
-) -> None:
-    report = layout.LOGS / f"junit-{name}.xml"
+    report = layout.LOGS / f"junit-{tally.layer}.xml"
     report.unlink(missing_ok=True)
-    argv = [str(layout.BIN / "pytest"), *folders, f"--junitxml={report}"]
-    log = layout.LOGS / f"{name}.log"
+    argv = [str(layout.BIN / "pytest"), folder, f"--junitxml={report}"]
+    log = layout.LOGS / f"{tally.layer}.log"
     code = follow(
         argv,
         log,
@@ -114,22 +85,17 @@ def _molecule(tally: Tally, *, roles: Sequence[str]) -> None:
     hosts.ensure_network()
     hosts.require_bridge()
     wheelhouse.ensure_built()
-    scenarios = sorted(layout.ROOT.glob("roles/*/molecule/default/molecule.yml"))
-    found = [path.parents[2] for path in scenarios]
-    with ThreadPoolExecutor(_SCENARIOS_AT_ONCE) as pool:
-        asked = [role for role in found if not roles or role.name in roles]
-        for call in [pool.submit(_scenario, tally, role, tag) for role in asked]:
-            call.result()
-
-
-def _scenario(tally: Tally, role: Path, tag: str) -> None:
-    log = layout.LOGS / f"molecule-{role.name}.log"
-    started = time.monotonic()
-    argv = [str(layout.BIN / "molecule"), "test"]
-    code = follow(argv, log, env=_molecule_environment(tag), cwd=role)
-    verdict = "ok" if code == 0 else "FAILED"
-    say(f"  molecule {role.name}: {verdict} ({elapsed(time.monotonic() - started)})")
-    tally.check(f"molecule {role.name}", ok=code == 0, evidence=f"see {log}")
+    for scenario in sorted(layout.ROOT.glob("roles/*/molecule/default/molecule.yml")):
+        role = scenario.parents[2]
+        if roles and role.name not in roles:
+            continue
+        log = layout.LOGS / f"molecule-{role.name}.log"
+        started = time.monotonic()
+        argv = [str(layout.BIN / "molecule"), "test"]
+        code = follow(argv, log, env=_molecule_environment(tag), cwd=role)
+        verdict = "ok" if code == 0 else "FAILED"
+        say(f"  molecule {role.name}: {verdict} ({elapsed(time.monotonic() - started)})")
+        tally.check(f"molecule {role.name}", ok=code == 0, evidence=f"see {log}")
 
 
 def _molecule_environment(tag: str) -> dict[str, str]:
@@ -203,7 +169,7 @@ def _layer_calls(
     return {
         "lint": _lint,
         "unit": functools.partial(_pytest, folder="tests/unit"),
-        "integration": _integration,
+        "integration": functools.partial(_pytest, folder="tests/integration"),
         "chaos": functools.partial(_chaos, arguments=chaos),
         "molecule": functools.partial(_molecule, roles=roles),
         "lab": functools.partial(_fresh_lab, keep_lab=keep_lab),
