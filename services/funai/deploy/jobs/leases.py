@@ -192,9 +192,10 @@ class LeaseService:
                 return jobs.get(beat.job_id) or before
             if not jobs.extend(beat):
                 raise lost_lease(jobs.get(beat.job_id) or before, beat.runner_id, beat.fence)
-            if beat.phase is not None and beat.phase != before.phase:
+            after = jobs.get(beat.job_id) or before
+            if after.phase != before.phase:
                 self._record_phase(connection, before, beat)
-            return jobs.get(beat.job_id) or before
+            return after
 
         after = self._parts.database.run(work)
         if after.status is JobStatus.CANCELLED:

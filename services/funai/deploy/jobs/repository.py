@@ -9,7 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, exists, func, insert, literal_column, or_, select, text, update
+from sqlalchemy import (
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from funai.contract.status import JobStatus
@@ -18,6 +31,7 @@ from funai.deploy.jobs.model import (
     MAX_ERROR,
     MAX_REASON,
     MAX_REASON_CODE,
+    PAST_SWITCH,
     Ending,
     Extension,
     Job,
@@ -30,7 +44,7 @@ from funai.deploy.schema import NOW, NOW_MS, app, app_run, job, job_event, node,
 from funai.deploy.wire import clean, keep_tail
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, RowMapping, Select
+    from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Select
 
 _IS_PENDING = job.c.status == JobStatus.PENDING.value
 _IS_RUNNING = job.c.status == JobStatus.RUNNING.value
@@ -189,7 +203,10 @@ class JobRepository:
         """Extend the lease if the caller holds it; tell whether it did."""
         values: dict[str, Any] = {"lease_expire_at": NOW_MS + beat.seconds * 1000}
         if beat.phase is not None:
-            values |= {"phase": beat.phase, "phase_message": beat.phase_message}
+            values |= {
+                "phase": _unless_switched(beat, job.c.phase, beat.phase),
+                "phase_message": _unless_switched(beat, job.c.phase_message, beat.phase_message),
+            }
         holds = [_IS_RUNNING, job.c.runner_id == beat.runner_id, job.c.lease_expire_at > NOW_MS]
         if beat.fence is not None:
             holds.append(job.c.fence == beat.fence)
@@ -347,6 +364,13 @@ def _views(stale_seconds: int) -> Select[Any]:
         .outerjoin(placement, placement.c.app_id == job.c.app_id)
         .outerjoin(node, node.c.id == home)
     )
+
+
+def _unless_switched(beat: Extension, kept: Column[Any], value: str | None) -> ColumnElement[Any]:
+    """Return the value, or what is kept where the job is past its switch and a late beat is not."""
+    if beat.phase in PAST_SWITCH:
+        return literal(value)
+    return case((job.c.phase.in_(sorted(PAST_SWITCH)), kept), else_=literal(value))
 
 
 def _bounded(value: str | None, length: int) -> str | None:
