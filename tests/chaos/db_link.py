@@ -9,8 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
+from typing import TYPE_CHECKING
 
-from tests.chaos.arming import Arms
+from tests.chaos.link import Link
+
+if TYPE_CHECKING:
+    from tests.chaos.arming import Arms
 
 _COM_QUERY = 3
 _MAX_SHOWN = 400
@@ -21,30 +25,12 @@ _WORDS = {
 }
 
 
-class DatabaseLink:
+class DatabaseLink(Link):
     """One listener in front of the database's port."""
 
     def __init__(self, upstream: int) -> None:
-        self.port = 0
-        self.arms = Arms()
-        self.is_cut = False
+        super().__init__()
         self._upstream = upstream
-        self._open: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        self.abort_all()
-
-    def abort_all(self) -> None:
-        """Reset every connection; called in the loop."""
-        for writer in list(self._open):
-            writer.transport.abort()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.is_cut:

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.chaos import http_message
-from tests.chaos.arming import Arms
+from tests.chaos.link import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ _JITTER_SECONDS = 0.3
 _LOSS = 0.2
 
 
-class HttpLink:
+class HttpLink(Link):
     """One listener. All methods but the loop's own may be called from any thread.
 
     :param upstreams: ports on loopback
@@ -41,40 +41,25 @@ class HttpLink:
         history: History,
         noted: Callable[[str], bool] = lambda _first: False,
     ) -> None:
+        super().__init__()
         self.name = name
-        self.port = 0
-        self.arms = Arms()
-        self.is_cut = False
         self.is_lossy = False
         self._upstreams = itertools.cycle(upstreams)
         self._count = len(upstreams)
         self._history = history
         self._noted = noted
         self._dice = random.Random(name)  # noqa: S311 - a plan, not a secret
-        self._open: set[asyncio.StreamWriter] = set()
         self._sessions: set[asyncio.Task[None] | None] = set()
         self._replays: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
     async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        self.abort_all()
+        await super().close()
         # Let the sessions see the end of their connections before the loop itself ends.
         await asyncio.sleep(0.05)
-
-    def abort_all(self) -> None:
-        """Reset every connection; called in the loop."""
-        for writer in list(self._open):
-            writer.transport.abort()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)

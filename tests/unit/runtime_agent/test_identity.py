@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -11,29 +11,19 @@ from funai.runtime_agent.apps.deployment import Deployment
 from funai.runtime_agent.apps.holds import Hold
 from funai.runtime_agent.apps.identity import check_identity
 from funai.runtime_agent.apps.model import Operation, Phase
-from funai.runtime_agent.engine.containers import Container, Containers
 from funai.runtime_agent.errors import NeverReadyError
 from funai.runtime_agent.http_probe import Answer
+from tests.unit.runtime_agent.running import running
+
+if TYPE_CHECKING:
+    from funai.runtime_agent.engine.containers import Container, Containers
 
 ADDRESS = "198.19.0.9"
 OPERATION = Operation(
     1, "shop", "7", "", 4, Phase.HEALTHY, "rt-shop-4", ADDRESS, 80, "app:1", "sha256:d", "sha256:i"
 )
 LABELS = {"io.funai.managed": "true", "io.funai.app": "shop", "io.funai.fence": "4"}
-OWN = Container(
-    name="rt-shop-4",
-    running=True,
-    restarting=False,
-    restart_count=0,
-    exit_code=0,
-    oom_killed=False,
-    error="",
-    image="app:1",
-    image_id="sha256:i",
-    addresses=(ADDRESS,),
-    bound=(ADDRESS,),
-    labels=LABELS,
-)
+OWN = running("rt-shop-4", ADDRESS, LABELS, image_id="sha256:i", bound=(ADDRESS,))
 
 
 class Engine:

@@ -11,6 +11,7 @@ from funai.runtime_agent.apps.model import Operation, Phase
 from funai.runtime_agent.apps.repository import AppRepository
 from funai.runtime_agent.database import Database
 from funai.runtime_agent.engine.containers import APP, MANAGED, Container
+from tests.unit.runtime_agent.running import running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,20 +32,7 @@ class Engine:
 
     def find(self, name: str) -> Container:
         labels = {MANAGED: "true", APP: "shop"}
-        return Container(
-            name=name,
-            running=True,
-            restarting=False,
-            restart_count=0,
-            exit_code=0,
-            oom_killed=False,
-            error="",
-            image="app:1",
-            image_id="sha256:b",
-            addresses=("198.19.0.3",),
-            bound=(),
-            labels=labels,
-        )
+        return running(name, "198.19.0.3", labels, image_id="sha256:b", bound=())
 
     def remove(self, name: str) -> None:
         self.removed.append(name)
