@@ -1,7 +1,6 @@
 """Benchmarks as tests, for ``./dev test bench``; FUNAI_BENCH_QUICK=1 runs fewer rounds.
 
-``build_job`` and ``retention``, which miss a target as yet and build for minutes, are for hands
-(docs/benchmarks.md).
+``build_job`` and ``retention``, which build for minutes, are for hands (docs/benchmarks.md).
 """
 
 from __future__ import annotations
