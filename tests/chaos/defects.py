@@ -105,7 +105,7 @@ DEFECTS = (
             ),
             (
                 "deploy/migrations/versions/v0004_one_pending_beside_one_running.py",
-                '            "uk_fun_ai_deploy_job_running_app": "running_app",\n',
+                '            "uk_fun_ai_deploy_job_running_app": "UNIQUE KEY {} (running_app)",\n',
                 "",
             ),
         ),

@@ -55,19 +55,18 @@ def kept_bytes(blobs_dir: Path) -> int:
 
 
 def base_digests(found: Inventory) -> set[str]:
-    """Name the layers of images with a name: those are base images, on which many are built."""
-    bases = [image for image in found.images if image.names]
-    return digests_of(found, [image.layer for image in bases])
+    """Name the layers of base images by the hash that they have in an export."""
+    return digests_of(found, found.base_tops)
 
 
 def digests_of(found: Inventory, tops: Iterable[str]) -> set[str]:
     """Name the layers of chains by the hash that they have in an export."""
-    layers = {layer for top in tops for layer in found.chain(top)}
-    return {digest for layer in layers if (digest := found.layers[layer].digest)}
+    below = found.layers_below(tops)
+    return {digest for layer in below if (digest := found.layers[layer].digest)}
 
 
 def set_labels(layout: Path, labels: Mapping[str, str]) -> str:
-    """Give the only image of a layout these labels before its own; return its id.
+    """Give the only image of a layout these labels, which win over its own; return its id.
 
     :raises OSError, ValueError, KeyError: where it is no layout of one image
     """
@@ -94,7 +93,7 @@ def _take(layout: Path, descriptor: Mapping[str, Any]) -> dict[str, Any]:
 def _put(layout: Path, descriptor: dict[str, Any], document: Mapping[str, Any]) -> None:
     """Write a document and let what refers to it follow."""
     data = json.dumps(document).encode()
-    name = hashlib.new(_ALGORITHM, data).hexdigest()
+    name = hashlib.sha256(data).hexdigest()
     (blobs_of(layout) / name).write_bytes(data)
     descriptor.update(digest=f"{_ALGORITHM}:{name}", size=len(data))
 

@@ -53,8 +53,8 @@ def prune(settings: Settings, buildah: Buildah, *, dry_run: bool = False) -> Ite
         else:
             yield decision
     if not dry_run:
-        uses.forget(settings)
         left = storage.read(settings.storage_dir)
+        uses.forget(settings, left)
         exported.forget(settings.blobs_dir, exported.base_digests(left))
     yield from _renew(settings, buildah, dry_run=dry_run)
 

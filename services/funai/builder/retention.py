@@ -75,21 +75,16 @@ def superseded(found: Inventory, noted: Mapping[str, Use], most_builds: int) -> 
             builds.setdefault(repository, []).append(image)
     kept = {image for images in builds.values() for image in images[:most_builds]}
     tops = {image.id: image.layer for image in found.images}
-    bases = [image.layer for image in found.images if image.names]
-    needed = _layers(found, [tops.get(image, "") for image in kept] + bases)
+    needed = found.layers_below([*(tops.get(image, "") for image in kept), *found.base_tops])
     replaced: dict[str, str] = {}
     only: dict[str, str] = {}
     for repository, images in builds.items():
         why = f"{repository} has {most_builds} newer builds"
         for image in set(images[most_builds:]) - kept:
             replaced[image] = why
-            only |= dict.fromkeys(_layers(found, [tops.get(image, "")]) - needed, why)
+            only |= dict.fromkeys(found.layers_below([tops.get(image, "")]) - needed, why)
     steps = {each.id: only[each.layer] for each in found.images if each.layer in only}
     return steps | {image: why for image, why in replaced.items() if image in tops}
-
-
-def _layers(found: Inventory, tops: list[str]) -> set[str]:
-    return {layer for top in tops for layer in found.chain(top)}
 
 
 def decide(found: Inventory, noted: Mapping[str, Use], rules: Rules) -> list[Decision]:

@@ -156,22 +156,18 @@ class Build:
         image_id = (folder / "iid").read_text().removeprefix("sha256:")
         if not cached:
             self._passing_image = image_id
-        uses.note(self._settings, self._transcript.cached | {image_id})
+        found = storage.read(self._settings.storage_dir)
+        uses.note(self._settings, found, self._transcript.cached | {image_id})
         uses.note_build(self._settings, image_id, request.repository)
         spool = self._settings.spool_dir / folder.name
-        return self._export(execution, env, image_id, spool), spool
-
-    def _export(self, execution: Execution, env: dict[str, str], image_id: str, spool: Path) -> str:
-        """Write the image into the spool; return the id that it has there."""
         blobs_dir = self._settings.blobs_dir
-        found = storage.read(self._settings.storage_dir)
         tops = [image.layer for image in found.images if image.id == image_id]
         exported.lend(blobs_dir, spool, exported.digests_of(found, tops))
         execution.run(self._buildah.export_argv(image_id, spool), env)
         exported.keep(blobs_dir, spool, exported.base_digests(found))
-        exported_id = exported.set_labels(spool, self._request.labels)
+        exported_id = exported.set_labels(spool, request.labels)
         self._note("exporting")
-        return exported_id
+        return exported_id, spool
 
     def _note(self, part: str) -> None:
         now = time.monotonic()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from funai.builder.buildah import marked_build
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -70,6 +71,15 @@ class Inventory:
             found.append(layer)
             layer = self.layers[layer].parent
         return found
+
+    def layers_below(self, tops: Iterable[str]) -> set[str]:
+        """Return the layers that any of these chains has."""
+        return {layer for top in tops for layer in self.chain(top)}
+
+    @property
+    def base_tops(self) -> list[str]:
+        """The uppermost layers of images with a name: those are base images, which many are built on."""
+        return [image.layer for image in self.images if image.names]
 
     def total_bytes(self) -> int:
         """Return the bytes of all layers."""

@@ -7,12 +7,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from funai.builder import storage
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from funai.builder.config import Settings
+    from funai.builder.storage import Inventory
 
 
 @dataclass(frozen=True)
@@ -25,9 +24,9 @@ class Use:
     repositories: frozenset[str] = frozenset()
 
 
-def note(settings: Settings, images: Iterable[str]) -> None:
+def note(settings: Settings, found: Inventory, images: Iterable[str]) -> None:
     """Remember that images were used now, where they exist."""
-    existing = {image.id for image in storage.read(settings.storage_dir).images}
+    existing = {image.id for image in found.images}
     for image in existing.intersection(images):
         (settings.used_dir / image).touch()
 
@@ -45,9 +44,9 @@ def read(settings: Settings) -> dict[str, Use]:
     return dict(_read(settings))
 
 
-def forget(settings: Settings) -> None:
+def forget(settings: Settings, left: Inventory) -> None:
     """Forget the images that are gone."""
-    existing = {image.id for image in storage.read(settings.storage_dir).images}
+    existing = {image.id for image in left.images}
     for name in set(read(settings)) - existing:
         (settings.used_dir / name).unlink(missing_ok=True)
 

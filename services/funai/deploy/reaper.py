@@ -124,8 +124,7 @@ class Reaper:
 
     def _note_expiry(self, connection: Connection, job: Job) -> None:
         reason = f"runner {job.runner_id} let its lease run out; waits for the next runner"
-        candidate = Candidate(job.id, job.app_id, JobStatus.RUNNING, None, job.reason)
-        explain(connection, candidate, Waiting(model.LEASE_EXPIRED, reason))
+        explain(connection, Candidate.of(job), Waiting(model.LEASE_EXPIRED, reason))
 
     def _unexplained(self, connection: Connection) -> list[tuple[Candidate, Waiting]]:
         """Return the waiting jobs whose reason is out of date, with the reason of now."""

@@ -90,7 +90,7 @@ _AROUND = {
 }
 #: Columns that came later: (table, column, declaration). A file of an earlier agent gets them.
 _ADDED = (
-    # checksum of the row, see rows.seal
+    # checksum of the row, see apps/rows.py
     ("app", "seal", "TEXT NOT NULL DEFAULT ''"),
     ("app", "release", "TEXT NOT NULL DEFAULT ''"),
     ("app", "health_path", "TEXT NOT NULL DEFAULT '/'"),

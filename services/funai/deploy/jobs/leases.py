@@ -188,7 +188,7 @@ class LeaseService:
             before = jobs.get(beat.job_id)
             if before is None:
                 raise unknown_job(beat.job_id)
-            if before.may_be_superseded and self._make_room(connection, beat):
+            if before.may_be_superseded and self._make_room(connection, before, beat):
                 return jobs.get(beat.job_id) or before
             if not jobs.extend(beat):
                 raise lost_lease(jobs.get(beat.job_id) or before, beat.runner_id, beat.fence)
@@ -204,14 +204,10 @@ class LeaseService:
             raise lost_lease(after, beat.runner_id, beat.fence)
         return JobView(after, with_node=False)
 
-    def _make_room(self, connection: Connection, beat: Extension) -> bool:
+    def _make_room(self, connection: Connection, unlocked: Job, beat: Extension) -> bool:
         """Cancel a superseded job now that its runner asks and stops; tell whether it was done."""
-        jobs = JobRepository(connection)
-        unlocked = jobs.get(beat.job_id)
-        if unlocked is None:
-            return False
         AppRepository(connection).lock(unlocked.app_id)
-        found = jobs.get(beat.job_id)
+        found = JobRepository(connection).get(beat.job_id)
         if found is None or found.runner_id != beat.runner_id or not found.may_be_superseded:
             return False
         if beat.fence is not None and beat.fence != found.fence:

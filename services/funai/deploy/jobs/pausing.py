@@ -41,10 +41,5 @@ def count_crash(connection: Connection, job: Job, limit: int) -> bool:
         return False
     for other in JobRepository(connection).active_of(job.app_id):
         if other.status is JobStatus.PENDING:
-            waiting = Waiting(PAUSED, pause.sentence)
-            explain(
-                connection,
-                Candidate(other.id, other.app_id, other.status, None, other.reason),
-                waiting,
-            )
+            explain(connection, Candidate.of(other), Waiting(PAUSED, pause.sentence))
     return True

@@ -62,6 +62,11 @@ class Candidate:
     placed_on: int | None
     reason: str | None
 
+    @classmethod
+    def of(cls, found: Job) -> Candidate:
+        """Return a job as one whose placement nobody asks for."""
+        return cls(found.id, found.app_id, found.status, None, found.reason)
+
 
 class JobRepository:
     """Rows of ``fun_ai_deploy_job`` in one transaction."""
@@ -155,7 +160,9 @@ class JobRepository:
             _IS_RUNNING, _LEASE_OVER, job.c.attempt < max_attempts, job.c.superseded_by.is_(None)
         )
         other = job.alias()
-        blocked = exists().where(other.c.app_id == job.c.app_id, other.c.status == "RUNNING")
+        blocked = exists().where(
+            other.c.app_id == job.c.app_id, other.c.status == JobStatus.RUNNING.value
+        )
         rows = self._connection.execute(
             select(job.c.id, job.c.app_id, job.c.status, job.c.reason, placement.c.node_id)
             .outerjoin(placement, placement.c.app_id == job.c.app_id)

@@ -19,14 +19,10 @@ def add_columns(connection: Connection, table: str, columns: dict[str, str]) -> 
     _alter(connection, table, [f"ADD COLUMN {n} {k}" for n, k in columns.items() if n not in there])
 
 
-def add_unique_keys(connection: Connection, table: str, keys: dict[str, str]) -> None:
-    """Add the unique keys that are not there, given as name and columns."""
+def add_keys(connection: Connection, table: str, keys: dict[str, str]) -> None:
+    """Add the keys that are not there, given as name and declaration with ``{}`` for the name."""
     there = _names(connection, _INDEXES, table)
-    _alter(
-        connection,
-        table,
-        [f"ADD UNIQUE KEY {n} ({c})" for n, c in keys.items() if n not in there],
-    )
+    _alter(connection, table, [f"ADD {k.format(n)}" for n, k in keys.items() if n not in there])
 
 
 def drop_key(connection: Connection, table: str, key: str) -> None:

@@ -26,14 +26,18 @@ BEATS_TO_RETURN = 2
 def columns(stale_seconds: int) -> Sequence[Label[Any]]:
     """Return a node's columns with a prefix, for queries that join it to something else."""
     fresh: ColumnElement[Any] = literal_column(
-        f"COALESCE({node.name}.last_heartbeat_at"
-        f" > UTC_TIMESTAMP(6) - INTERVAL {int(stale_seconds)} SECOND"
-        f" AND {node.name}.good_beats >= {BEATS_TO_RETURN}, 0)"
+        f"COALESCE({_is_recent(stale_seconds)} AND {node.name}.good_beats >= {BEATS_TO_RETURN}, 0)"
     )
     return [
         *(column.label(PREFIX + column.name) for column in node.c),
         fresh.label(PREFIX + "fresh"),
     ]
+
+
+def _is_recent(stale_seconds: int) -> str:
+    """Return the condition that the last heartbeat is not older than that."""
+    age = f"INTERVAL {int(stale_seconds)} SECOND"
+    return f"{node.name}.last_heartbeat_at > UTC_TIMESTAMP(6) - {age}"
 
 
 def read(row: RowMapping) -> Node | None:
@@ -108,9 +112,7 @@ class NodeRepository:
 
     def beat(self, node_id: int, beat: Beat) -> None:
         """Record a heartbeat, by the database's clock."""
-        is_recent = text(
-            f"last_heartbeat_at > UTC_TIMESTAMP(6) - INTERVAL {int(self._stale_seconds)} SECOND"
-        )
+        is_recent = text(_is_recent(self._stale_seconds))
         good_beats = case(
             (node.c.last_heartbeat_at.is_(None), BEATS_TO_RETURN),
             (is_recent, func.least(node.c.good_beats + 1, BEATS_TO_RETURN)),

@@ -78,7 +78,7 @@ def run(context: StepContext, deadline: Deadline) -> StepResult:
             context.say(f"{image.name} is in the registry as {found.digest}; it is not built again")
             return StepResult(found.result(), skipped="the registry has the image")
         with disk_errors():
-            _build(context, builder, (job, image, labels), deadline)
+            _build(context, builder, job, _request(context, job, image, labels, deadline))
             context_file(context).unlink()
     write_image(context, image)
     return StepResult(image.result())
@@ -116,21 +116,11 @@ def _find(
     return Image(image.repository, image.tag, image.commit, digest=found.digest, reused=True)
 
 
-def _build(
-    context: StepContext,
-    builder: BuilderClient,
-    asked: tuple[DeployJob, Image, dict[str, str]],
-    deadline: Deadline,
-) -> None:
-    job, image, labels = asked
-    last: deque[str] = deque(maxlen=EVIDENCE_LINES)
-
-    def on_line(line: str) -> None:
-        last.append(line)
-        context.say(line)
-
+def _request(
+    context: StepContext, job: DeployJob, image: Image, labels: dict[str, str], deadline: Deadline
+) -> BuildRequest:
     settings = context.build
-    request = BuildRequest(
+    return BuildRequest(
         id=f"{job.job_id}.{job.fence}",
         dockerfile=read_source(context).dockerfile,
         tag=image.name,
@@ -141,6 +131,17 @@ def _build(
         timeout_seconds=max(1, int(deadline.remaining - COPY_SECONDS)),
         max_disk_bytes=settings.build_disk_mib * MIB,
     )
+
+
+def _build(
+    context: StepContext, builder: BuilderClient, job: DeployJob, request: BuildRequest
+) -> None:
+    last: deque[str] = deque(maxlen=EVIDENCE_LINES)
+
+    def on_line(line: str) -> None:
+        last.append(line)
+        context.say(line)
+
     try:
         with builder.build(request, _pieces(context_file(context)), on_line) as built:
             copy_layout(Path(built.spool), image_folder(context), request.max_disk_bytes)
@@ -155,7 +156,7 @@ def _build(
             " look after funai-builder on the runner, then deploy again."
         )
         raise StepError(reason="BUILDER_UNAVAILABLE", sentence=sentence, evidence=str(exc)) from exc
-    context.say(f"Built {image.name} ({built.image_id}) in {built.seconds:.1f} s")
+    context.say(f"Built {request.tag} ({built.image_id}) in {built.seconds:.1f} s")
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

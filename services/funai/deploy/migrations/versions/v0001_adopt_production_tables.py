@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 from alembic import op
 from sqlalchemy import text
 
+from funai.deploy.migrations.adding import add_columns, add_keys
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
@@ -127,35 +129,13 @@ def upgrade() -> None:
     for table, columns in {**_ADOPTED, **_OWN}.items():
         op.execute(text(f"CREATE TABLE IF NOT EXISTS {table} ({columns}) {_ENGINE}"))
     for table, added in _ADDED.items():
-        _add_columns(connection, table, added)
+        add_columns(connection, table, added)
     _end_duplicates(connection)
     for table, indexes in _INDEXES.items():
-        _add_indexes(connection, table, indexes)
+        add_keys(connection, table, indexes)
     # From here on no DDL: it would commit what is half done.
     _convert_times(connection)
     _fill_in(connection)
-
-
-def _add_columns(connection: Connection, table: str, added: dict[str, str]) -> None:
-    there = _names(connection, "COLUMNS", "COLUMN_NAME", table)
-    missing = [f"ADD COLUMN {name} {kind}" for name, kind in added.items() if name not in there]
-    if missing:
-        op.execute(text(f"ALTER TABLE {table} {', '.join(missing)}"))
-
-
-def _add_indexes(connection: Connection, table: str, indexes: dict[str, str]) -> None:
-    there = _names(connection, "STATISTICS", "INDEX_NAME", table)
-    missing = [f"ADD {kind.format(name)}" for name, kind in indexes.items() if name not in there]
-    if missing:
-        op.execute(text(f"ALTER TABLE {table} {', '.join(missing)}"))
-
-
-def _names(connection: Connection, view: str, column: str, table: str) -> set[str]:
-    query = text(
-        f"SELECT {column} FROM information_schema.{view}"  # noqa: S608 - constants of this file
-        " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :table"
-    )
-    return {str(name).lower() for name in connection.execute(query, {"table": table}).scalars()}
 
 
 def _end_duplicates(connection: Connection) -> None:

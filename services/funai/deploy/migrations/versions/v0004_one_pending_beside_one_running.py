@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from funai.deploy.migrations.adding import add_columns, add_unique_keys, drop_key
+from funai.deploy.migrations.adding import add_columns, add_keys, drop_key
 
 revision = "0004"
 down_revision = "0003"
@@ -37,12 +37,12 @@ def upgrade() -> None:
             "superseded_by": f"{_ID} NULL",
         },
     )
-    add_unique_keys(
+    add_keys(
         connection,
         _JOB,
         {
-            "uk_fun_ai_deploy_job_pending_app": "pending_app",
-            "uk_fun_ai_deploy_job_running_app": "running_app",
+            "uk_fun_ai_deploy_job_pending_app": "UNIQUE KEY {} (pending_app)",
+            "uk_fun_ai_deploy_job_running_app": "UNIQUE KEY {} (running_app)",
         },
     )
     drop_key(connection, _JOB, "uk_fun_ai_deploy_job_active_app")
