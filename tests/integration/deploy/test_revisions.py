@@ -25,7 +25,7 @@ from tests.integration.deploy.revision_calls import (
     run_job,
     states,
 )
-from tests.integration.deploy_process import API, DeployProcess, process_env, run_command
+from tests.integration.deploy_process import ADMIN, API, DeployProcess, process_env, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,13 @@ def test_stopped_app_stays_stopped_until_something_is_activated(deploy: DeployPr
     agent = AgentStub()
     try:
         deploy_built(deploy, 1)
-        deploy.beat(agentBaseUrl=agent.url)
+        # Where a node's agent is, only an operator changes.
+        moved = {
+            "name": "node-1",
+            "agentBaseUrl": agent.url,
+            "gatewayBaseUrl": "http://127.0.0.1:80",
+        }
+        assert deploy.call("POST", "/admin/runtime-nodes/upsert", moved, ADMIN)[1]["code"] == 200
         assert deploy.call("POST", "/deploy/apps/stop", TARGET, API)[1]["code"] == 200
     finally:
         agent.close()
