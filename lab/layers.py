@@ -174,6 +174,7 @@ def _layer_calls(
         "molecule": functools.partial(_molecule, roles=roles),
         "lab": functools.partial(_fresh_lab, keep_lab=keep_lab),
         "acceptance": functools.partial(_on_live_lab, folder="tests/acceptance", extra={}),
+        "e2e": functools.partial(_on_live_lab, folder="tests/e2e", extra={}),
         "bench": functools.partial(_on_live_lab, folder="tests/bench", extra=rounds),
     }
 

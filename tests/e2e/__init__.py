@@ -1,0 +1,1 @@
+"""A browser on the live lab, as people meet the platform."""
