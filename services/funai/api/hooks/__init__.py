@@ -1,0 +1,1 @@
+"""Hooks that git servers call: who may call them, and which push makes a job."""
