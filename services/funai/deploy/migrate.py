@@ -1,7 +1,8 @@
-"""Brings the schema up to date: ``funai-deploy migrate``."""
+"""Brings a schema up to date: ``funai-deploy migrate``, and the same for other services' tables."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from funai.deploy.config import DatabaseSettings
 
-VERSION_TABLE = "fun_ai_deploy_alembic_version"
-_LOCK = "funai-deploy-migrate"
 _LOCK_SECONDS = 60
 _CONNECT_SECONDS = 5
 
@@ -28,28 +27,46 @@ class MigrationError(Exception):
     """The schema could not be brought up to date; the text says why."""
 
 
-def needs_migration(settings: DatabaseSettings) -> bool:
+@dataclass(frozen=True)
+class Steps:
+    """Whose tables, and the steps that make them."""
+
+    #: Of the lock by which two at once wait for each other.
+    lock: str
+    #: Where Alembic keeps how far it came.
+    version_table: str
+    folder: Path
+
+
+DEPLOY_STEPS = Steps(
+    lock="funai-deploy-migrate",
+    version_table="fun_ai_deploy_alembic_version",
+    folder=Path(__file__).parent / "migrations",
+)
+
+
+def needs_migration(settings: DatabaseSettings, steps: Steps = DEPLOY_STEPS) -> bool:
     """Tell whether :func:`migrate` would change anything; writes nothing."""
     with _engine(settings).connect() as connection:
-        return _pending(connection, _config())
+        return _pending(connection, _config(steps), steps)
 
 
-def migrate(settings: DatabaseSettings) -> bool:
+def migrate(settings: DatabaseSettings, steps: Steps = DEPLOY_STEPS) -> bool:
     """Bring the schema up to date; tell whether anything changed.
 
     Two at once wait for each other.
 
     :raises MigrationError: where another migration did not end in time
     """
-    config = _config()
+    config = _config(steps)
     with _engine(settings).connect() as guard:
         query = text("SELECT GET_LOCK(:name, :seconds)")
-        taken = guard.execute(query, {"name": _LOCK, "seconds": _LOCK_SECONDS}).scalar()
+        taken = guard.execute(query, {"name": steps.lock, "seconds": _LOCK_SECONDS}).scalar()
         if taken != 1:
             msg = f"another migration runs for more than {_LOCK_SECONDS} s"
             raise MigrationError(msg)
         with _engine(settings).connect() as connection:
-            if not _pending(connection, config):
+            if not _pending(connection, config, steps):
                 return False
             connection.rollback()
             config.attributes["connection"] = connection
@@ -68,12 +85,13 @@ def _engine(settings: DatabaseSettings) -> Engine:
     )
 
 
-def _config() -> Config:
+def _config(steps: Steps) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(steps.folder))
+    config.attributes["version_table"] = steps.version_table
     return config
 
 
-def _pending(connection: Connection, config: Config) -> bool:
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+def _pending(connection: Connection, config: Config, steps: Steps) -> bool:
+    context = MigrationContext.configure(connection, opts={"version_table": steps.version_table})
     return set(context.get_current_heads()) != set(ScriptDirectory.from_config(config).get_heads())

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from alembic import context
 
-from funai.deploy.migrate import VERSION_TABLE
 from funai.deploy.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    version_table=VERSION_TABLE,
+    version_table=context.config.attributes["version_table"],
     transaction_per_migration=True,
 )
 with context.begin_transaction():

@@ -1,0 +1,92 @@
+"""Signing in and out, and the choice of a language."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from flask import Blueprint, make_response, redirect, render_template, request, session
+
+from funai.api import access
+from funai.api.accounts.model import LANGUAGES
+from funai.api.errors import InvalidInputError, SignInRequiredError, TooManyError
+from funai.api.web import language
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+    from funai.api.parts import Parts
+
+_YEAR_SECONDS = 365 * 86400
+
+
+def create_blueprint(parts: Parts) -> Blueprint:
+    """Return the pages."""
+    blueprint = Blueprint("sign_in", __name__)
+
+    @blueprint.get("/sign-in")
+    @access.public
+    def form() -> ResponseReturnValue:
+        if access.account_or_none():
+            return redirect(own_path(request.args.get("next")))
+        return render_template("sign_in.html", next=own_path(request.args.get("next")))
+
+    @blueprint.post("/sign-in")
+    @access.public
+    def sign_in() -> ResponseReturnValue:
+        back = own_path(request.form.get("next"))
+        name, password = request.form.get("name", ""), request.form.get("password", "")
+        try:
+            found = parts.accounts.sign_in(name, password, request.remote_addr or "unknown")
+        except (SignInRequiredError, TooManyError) as exc:
+            page = render_template("sign_in.html", next=back, name=name, error=str(exc))
+            return make_response(page, exc.status)
+        # Nothing of who was here before goes over: neither its session nor its CSRF token.
+        _leave(parts)
+        session.permanent = True
+        session[access.SESSION_KEY] = parts.sessions.begin(found)
+        return redirect(back)
+
+    @blueprint.post("/sign-out")
+    @access.public
+    def sign_out() -> ResponseReturnValue:
+        _leave(parts)
+        return redirect("/sign-in")
+
+    _add_language(blueprint, parts)
+    return blueprint
+
+
+def _add_language(blueprint: Blueprint, parts: Parts) -> None:
+    @blueprint.post("/language")
+    @access.public
+    def choose_language() -> ResponseReturnValue:
+        chosen = request.form.get("language", "")
+        if chosen not in LANGUAGES:
+            raise InvalidInputError(field="language", rule=f"must be one of {', '.join(LANGUAGES)}")
+        found = access.account_or_none()
+        if found:
+            parts.accounts.set_language(found, chosen)
+        response = redirect(own_path(request.form.get("next")))
+        response.set_cookie(
+            language.COOKIE, chosen, max_age=_YEAR_SECONDS, samesite="Lax", secure=request.is_secure
+        )
+        return response
+
+
+def own_path(value: str | None) -> str:
+    """Return a path of this origin to go on to: ``value``, unless it leads elsewhere."""
+    if not value or not value.startswith("/") or value.startswith("//") or "\\" in value:
+        return "/"
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return "/"
+    return "/" if parts.scheme or parts.netloc or not value.isprintable() else value
+
+
+def _leave(parts: Parts) -> None:
+    shown = session.get(access.SESSION_KEY)
+    if isinstance(shown, str):
+        parts.sessions.end(shown)
+    session.clear()
