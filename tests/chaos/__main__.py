@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.chaos import mutants, results, table
-from tests.chaos.cluster import ROOT
+from tests.chaos.parts import ROOT
 from tests.chaos.run import Options, run
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str]) -> int:
     options = _options(argv)
     if options.page:
-        runs, proof = table.read_results(results.FOLDER), table.read_proof(results.FOLDER)
-        PAGE.write_text(table.page(PAGE.read_text(), runs, proof))
+        PAGE.write_text(table.page(PAGE.read_text(), results.FOLDER))
         return 0
     if options.mutants:
         return mutants.main(options.seed, _say, options.services.resolve(), options.defect)

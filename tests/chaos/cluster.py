@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.chaos import audit
 from tests.chaos.db_link import DatabaseLink
 from tests.chaos.http_link import HttpLink
 from tests.chaos.loop import LoopThread
-from tests.chaos.node import Node, answers
+from tests.chaos.node import Node
+from tests.chaos.parts import ROOT, deploy_service, install_database, migrate, runner_service
 from tests.chaos.ports import service_port
-from tests.chaos.processes import Service
 from tests.chaos.slots import take_slot
-from tests.integration.deploy_process import (
-    DB_PASSWORD,
-    DB_USER,
-    SECRETS,
-    Schema,
-    process_env,
-    run_command,
-)
+from tests.integration.deploy_process import Schema, process_env
 from tests.integration.mariadb import MariaDb
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.chaos.arming import Arms
     from tests.chaos.history import History
+    from tests.chaos.processes import Service
 
-ROOT = Path(__file__).parents[2]
 LEASE_SECONDS = 6
 MAX_ATTEMPTS = 3
 _DEPLOYS = 2
@@ -69,7 +60,10 @@ class Cluster:
         #: One balancer for each kind of caller, so that each can be cut off alone.
         self.for_clients = HttpLink("client", ports, history, _is_create)
         self.for_runners = HttpLink("runner", ports, history, _is_word)
-        self.deploys = [self._deploy(number, port) for number, port in enumerate(ports)]
+        self.deploys = [
+            deploy_service(f"deploy-{number}", port, self._deploy_env(), folder)
+            for number, port in enumerate(ports)
+        ]
         self.nodes = [
             Node(
                 number,
@@ -129,16 +123,8 @@ class Cluster:
         return [*self.deploys, *of_nodes, *self.runners]
 
     def _start_database(self) -> None:
-        self.database.install()
-        self.database.start()
-        self.database.execute(
-            f"CREATE USER '{DB_USER}'@'127.0.0.1' IDENTIFIED BY '{DB_PASSWORD}'",
-            "CREATE DATABASE `chaos` CHARACTER SET utf8mb4",
-            f"GRANT ALL ON `chaos`.* TO '{DB_USER}'@'127.0.0.1'",
-        )
-        migrated = run_command(self._deploy_env(), "migrate")
-        assert migrated.returncode == 0, migrated.stdout + migrated.stderr
-        audit.install(self.schema)
+        self.schema = install_database(self.database, "chaos")
+        migrate(self.schema, self._deploy_env())
 
     def _deploy_env(self) -> dict[str, str]:
         env = process_env(
@@ -149,39 +135,15 @@ class Cluster:
         )
         return {**env, "PYTHONPATH": self._python_path}
 
-    def _deploy(self, number: int, port: int) -> Service:
-        return Service(
-            f"deploy-{number}",
-            [sys.executable, "-m", "funai.deploy", "serve"],
-            {**self._deploy_env(), "DEPLOY_BIND": f"127.0.0.1:{port}"},
-            self.folder / f"deploy-{number}.log",
-            lambda: answers(f"http://127.0.0.1:{port}/internal/health"),
-        )
-
     def _runner(self, number: int, *, light: bool = True) -> Service:
-        name = f"{'light' if light else 'real'}-{number}"
-        log = self.folder / f"{name}.log"
-        return Service(
-            name,
-            [sys.executable, "-m", "tests.chaos.light_runner" if light else "funai.runner"],
-            {
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": self._python_path,
-                "CHAOS_HISTORY": str(self.history.path),
-                "RUNNER_ID": name,
-                "RUNNER_DEPLOY_URL": self.for_runners.url,
-                "RUNNER_TOKEN": SECRETS["DEPLOY_RUNNER_TOKEN"],
-                "RUNNER_RUNTIME_TOKEN": SECRETS["DEPLOY_RUNTIME_TOKEN"],
-                "RUNNER_STATE_DIR": str(self.folder / name),
-                "RUNNER_BUNDLE_DIR": str(ROOT / "playbooks" / "jobs"),
-                "RUNNER_LEASE_SECONDS": str(LEASE_SECONDS),
-                "RUNNER_WAIT_SECONDS": "1",
-                "RUNNER_PARALLEL_JOBS": "6" if light else "1",
-                "RUNNER_DEPLOY_TIMEOUT_SECONDS": "20",
-                "RUNNER_READY_SECONDS": "3",
-                "RUNNER_VERIFY_TIMEOUT_SECONDS": "8",
-            },
-            log,
+        return runner_service(
+            f"{'light' if light else 'real'}-{number}",
+            self.folder,
+            self.history,
+            self._python_path,
+            light=light,
+            RUNNER_DEPLOY_URL=self.for_runners.url,
+            RUNNER_LEASE_SECONDS=str(LEASE_SECONDS),
         )
 
 

@@ -200,11 +200,12 @@ class Containers:
     ) -> None:
         self._connections.setdefault(container.name, set()).add(writer)
         status = 500 if container.word == "http500" else 200
-        body = {"container": container.name, "labels": container.labels}
+        known = {"container": container.name, "labels": container.labels}
         try:
             while (request := await http_message.read(reader)) is not None:
                 if status == 200:
                     self._note_served(container, by_gateway=bool(request.header("x-forwarded-for")))
+                body = {**known, "received": len(request.body)}
                 writer.write(http_message.response(status, body))
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.chaos.history import History
@@ -25,6 +26,8 @@ class GatewayTap:
         self._path, self._haproxy, self._node = path, haproxy, node
         self._history = history
         self.is_denied = False
+        #: Told of each switch (app, route) before the agent is answered.
+        self.on_switch: Callable[[str, str], None] = lambda _app, _route: None
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -61,6 +64,7 @@ class GatewayTap:
             verb, path, app, route = switch.groups()
             if verb == "del" or await self._has(path, app, route):
                 self._history.add("route", verb=verb, app=app, route=route or "", node=self._node)
+                self.on_switch(app, route or "")
         return answer
 
     async def _has(self, path: str, app: str, route: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import signal
 import threading
 import time
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING
 import requests
 
 from tests.chaos import checker, effect_checks, final_state
-from tests.chaos.cluster import MAX_ATTEMPTS, ROOT, Cluster
+from tests.chaos.cluster import MAX_ATTEMPTS, Cluster
 from tests.chaos.faults import KINDS, Conductor, doses
 from tests.chaos.history import History, read
 from tests.chaos.load import Load, Watch, resume_all
+from tests.chaos.parts import ROOT, copy_services
 from tests.chaos.plan import Dose, make_plan
 from tests.chaos.processes import eventually
 from tests.chaos.stale import StaleActors
@@ -76,9 +76,7 @@ def run(folder: Path, options: Options, say: Callable[[str], None]) -> Outcome:
     """Do all of it; whatever happens, nothing is left running."""
     outcome, began = Outcome(options), time.monotonic()
     history = History(folder / "history.jsonl")
-    # A copy: processes that start again in the middle of a run are the same that ended.
-    services = folder / "tree"
-    shutil.copytree(options.services, services, ignore=shutil.ignore_patterns("__pycache__"))
+    services = copy_services(options.services, folder)
     cluster = Cluster(folder, history, services=services, real_runners=options.real_runners)
     over, watch = threading.Event(), None
     try:

@@ -56,13 +56,68 @@ def proof_section(proof: Sequence[dict[str, Any]]) -> str:
     return "### Deliberate defects\n\n" + _markdown(("defect", "caught by"), rows)
 
 
-def page(
-    template: str, results: Sequence[dict[str, Any]], proof: Sequence[dict[str, Any]] = ()
-) -> str:
-    """Return the page with its tables made anew."""
+def series_section(series: Sequence[dict[str, Any]]) -> str:
+    """Return the counted series as Markdown: their rows, then what each was measured with."""
+    head = ("promise", "what", "tried", "measured", "limit", "kept")
+    rows: list[tuple[str, ...]] = [
+        (
+            one["promise"] if number == 0 else "",
+            row["what"],
+            row["tried"],
+            row["measured"],
+            row["limit"],
+            _kept(row),
+        )
+        for one in series
+        for number, row in enumerate(one["rows"])
+    ]
+    settings = [
+        f"- `{one['name']}`: {one['setting']}. Seed {one['seed']}, {one['seconds']:.0f} s on"
+        f" {one['machine']}, load {one['loadBefore']} before and {one['loadAfter']} after."
+        for one in series
+    ]
+    return "\n\n".join(("### Counted series", _markdown(head, rows), "\n".join(settings)))
+
+
+def _kept(row: dict[str, Any]) -> str:
+    if not row["limit"]:
+        return ""
+    return "yes" if row["met"] else "**no**"
+
+
+def crash_section(crash: dict[str, Any]) -> str:
+    """Return the crashes of the agent at each point as Markdown."""
+    head = ("killed", "times", "old version answered", "new one", "reconciled (p95)", "violations")
+    rows: list[tuple[str, ...]] = [
+        (
+            row["point"],
+            str(row["rounds"]),
+            str(row["old"]),
+            str(row["new"]),
+            f"{row['p95 s']} s",
+            str(len(row["violations"])),
+        )
+        for row in crash["points"]
+    ]
+    text = (
+        f"A real engine; {len(rows)} points, {crash['rounds']} kills at each, {crash['violations']}"
+        f" violations; reconciled within {crash['limit_seconds']:g} s of the agent's start; seed {crash['seed']}."
+    )
+    title = "### The agent killed at each point of a deploy"
+    return "\n\n".join((title, text, _markdown(head, rows)))
+
+
+def page(template: str, folder: Path) -> str:
+    """Return the page with its tables made anew from the results in the folder."""
     before, _, rest = template.partition(BEGIN)
     _, _, after = rest.partition(END)
-    parts = [*map(page_section, results), *([proof_section(proof)] if proof else [])]
+    parts = [page_section(result) for result in read_results(folder)]
+    if series := read_series(folder):
+        parts.append(series_section(series))
+    if crash := read_crash(folder):
+        parts.append(crash_section(crash))
+    if proof := read_proof(folder):
+        parts.append(proof_section(proof))
     sections = "\n\n".join(parts)
     return f"{before}{BEGIN}\n\n{sections}\n\n{END}{after}"
 
@@ -78,6 +133,17 @@ def read_proof(folder: Path) -> list[dict[str, Any]]:
     """Return the committed proof that defects are caught; nothing where there is none."""
     path = folder / "mutants.json"
     return list(json.loads(path.read_text())["mutants"]) if path.exists() else []
+
+
+def read_series(folder: Path) -> list[dict[str, Any]]:
+    """Return the committed counted series, by name."""
+    return [json.loads(path.read_text()) for path in sorted((folder / "series").glob("*.json"))]
+
+
+def read_crash(folder: Path) -> dict[str, Any] | None:
+    """Return the committed crashes of the agent; None where there are none."""
+    path = folder / "agent_crash.json"
+    return dict(json.loads(path.read_text())) if path.exists() else None
 
 
 def _fault_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.cluster import ROOT
 from tests.chaos.defects import DEFECTS, Defect
 from tests.chaos.faults import BY_CODE
 from tests.chaos.mutants import DoesNotApplyError, copy_with
+from tests.chaos.parts import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
