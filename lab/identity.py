@@ -18,6 +18,7 @@ SECRET_NAMES = (
     "db_observer_password",
     "db_password",
     "deploy_secret",
+    "deploy_settings_keys",
     "gateway_token",
     "node_token",
     "registry_pull_password",

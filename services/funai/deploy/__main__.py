@@ -1,4 +1,4 @@
-"""Command line of Deploy: ``funai-deploy serve | migrate [--check] | prune | openapi``."""
+"""Command line of Deploy: ``funai-deploy serve | migrate [--check] | prune | renew-settings | openapi``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from funai.deploy.config import (
     RunnerAccess,
     Secrets,
     Settings,
+    settings_keys,
 )
 from funai.deploy.registries.model import RegistryError, read_accounts
 
@@ -36,18 +37,23 @@ def main(argv: list[str] | None = None) -> int:
     pruning.add_argument("--dry-run", action="store_true", help="only say what would go, and why")
     pruning.add_argument("--json", action="store_true", help="one JSON object a line")
     commands.add_parser("openapi", help="print the OpenAPI document")
+    commands.add_parser("renew-settings", help="encrypt apps' environments by the newest key")
     options = parser.parse_args(argv)
     try:
-        if options.command == "serve":
-            return _serve()
-        if options.command == "migrate":
-            return _migrate(check=options.check)
-        if options.command == "prune":
-            return _prune(dry_run=options.dry_run, as_json=options.json)
+        return _run(options)
     except (ConfigError, RegistryError) as exc:
         sys.stderr.write(f"funai-deploy: {exc}\n")
         return EXIT_SETTINGS
-    return _openapi()
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "serve":
+        return _serve()
+    if options.command == "migrate":
+        return _migrate(check=options.check)
+    if options.command == "prune":
+        return _prune(dry_run=options.dry_run, as_json=options.json)
+    return _renew_settings() if options.command == "renew-settings" else _openapi()
 
 
 def _serve() -> int:
@@ -90,11 +96,18 @@ def _prune(*, dry_run: bool, as_json: bool) -> int:
 
 def _openapi() -> int:
     from funai.deploy.app import create_app  # noqa: PLC0415 - only here
+def _renew_settings() -> int:
+    database, keys = DatabaseSettings.from_env(os.environ), settings_keys(os.environ)
+    from funai.deploy.app_settings.command import run  # noqa: PLC0415 - only here
+
+    return run(database, keys)
+
+
 
     unused = "unused-by-the-document"
     settings = Settings(
         database=DatabaseSettings("localhost", "db", "user", unused),
-        secrets=Secrets(unused, unused, unused, unused, unused, unused),
+        secrets=Secrets(unused, unused, unused, unused, unused, unused, (unused,)),
         runners=RunnerAccess(),
     )
     document = create_app(settings).app.api_doc

@@ -16,6 +16,9 @@ from werkzeug.exceptions import HTTPException
 
 from funai.contract.envelope import envelope
 from funai.deploy import access, system
+from funai.deploy.app_settings import routes as app_settings_routes
+from funai.deploy.app_settings.keyring import Keyring
+from funai.deploy.app_settings.service import AppSettingsService
 from funai.deploy.apps import logs as app_logs
 from funai.deploy.apps import routes as app_routes
 from funai.deploy.apps.agent import AgentClient
@@ -133,6 +136,8 @@ def _register_routes(app: OpenAPI, parts: Parts, apps: AppService) -> None:
         job_routes.create_blueprint(jobs, renderer),
         app_routes.create_blueprint(apps, parts.settings.public_base_url),
         revision_routes.create_blueprint(RevisionService(parts, jobs), renderer),
+    keyring = Keyring(parts.settings.secrets.settings_keys)
+    app_settings = AppSettingsService(parts.database, keyring)
         node_routes.create_heartbeat_blueprint(nodes),
         node_routes.create_admin_blueprint(nodes),
         placement_routes.create_blueprint(PlacementService(parts)),
@@ -140,6 +145,8 @@ def _register_routes(app: OpenAPI, parts: Parts, apps: AppService) -> None:
         route_table_routes.create_blueprint(RouteTableService(parts)),
     ):
         app.register_api(blueprint)
+        app_settings_routes.create_blueprint(app_settings),
+        app_settings_routes.create_intake_blueprint(app_settings),
 
 
 def _register_guards(app: OpenAPI, parts: Parts) -> None:

@@ -17,6 +17,9 @@ _REPORTING = ("/report", "/transition", "/heartbeat")
 #: A runner sends up to half a million characters of log at once, each up to six bytes of JSON.
 MAX_LOGS = 4 * 1024 * 1024
 _LOGS = "/logs"
+#: An environment of 128 KiB, each byte of it up to six of JSON.
+MAX_SETTINGS = 1024 * 1024
+_SETTINGS = "/settings"
 
 
 class JsonRequest(Request):
@@ -31,6 +34,8 @@ class JsonRequest(Request):
             self.max_content_length = MAX_REPORT
         elif self.path.endswith(_LOGS):
             self.max_content_length = MAX_LOGS
+        elif self.path.endswith(_SETTINGS):
+            self.max_content_length = MAX_SETTINGS
 
     def get_json(self, *_args: object, **_kwargs: object) -> Any:  # noqa: ANN401 - Flask's type
         """Return the body.

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 RunnerAuth = Literal["token", "basic", "address"]
 _RUNNER_AUTH = ("token", "basic", "address")
+#: What a key seals can be attacked without asking anybody, unlike what a token opens.
+_MIN_KEY = 32
 
 
 class ConfigError(Exception):
@@ -56,10 +58,12 @@ class Secrets:
     runner: str = field(repr=False)
     gateway: str = field(repr=False)
     runtime: str = field(repr=False)
+    #: What the keys of apps' settings are made of, newest first.
+    settings_keys: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Secrets:
-        """Read the six secrets.
+        """Read the six secrets and the keys of settings.
 
         :raises ConfigError: naming the variable
         """
@@ -70,6 +74,7 @@ class Secrets:
             runner=_secret(env, "DEPLOY_RUNNER_TOKEN"),
             gateway=_secret(env, "DEPLOY_GATEWAY_TOKEN"),
             runtime=_secret(env, "DEPLOY_RUNTIME_TOKEN"),
+            settings_keys=settings_keys(env),
         )
 
 
@@ -267,6 +272,21 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
     text = env.get(name) or str(default)
     try:
         value = float(text)
+def settings_keys(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Read ``DEPLOY_SETTINGS_KEYS``.
+
+    :raises ConfigError: naming the variable, never a key
+    """
+    name = "DEPLOY_SETTINGS_KEYS"
+    keys = tuple(key.strip() for key in env.get(name, "").split(",") if key.strip())
+    for key in keys or ("",):
+        _secret({name: key}, name)
+        if len(key) < _MIN_KEY:
+            msg = f"{name} holds a key of {len(key)} characters; each must have at least {_MIN_KEY}"
+            raise ConfigError(msg)
+    return keys
+
+
     except ValueError:
         value = 0.0
     if not 0.05 <= value <= 60:  # noqa: PLR2004 - a range of seconds that makes sense

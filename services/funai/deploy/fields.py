@@ -50,6 +50,8 @@ WholeNumber = Annotated[int, BeforeValidator(_whole)]
 Seconds = Annotated[float, BeforeValidator(_whole)]
 #: ``true/false/1/0/yes/no/on/off`` or JSON's own.
 Flag = Annotated[bool, BeforeValidator(_flag)]
+#: As it was given, with its spaces.
+Text = Annotated[str, BeforeValidator(_text)]
 Word = Annotated[str, BeforeValidator(_text), StringConstraints(strip_whitespace=True)]
 AppId = Annotated[str, BeforeValidator(ids.app_id)]
 UserId = Annotated[str, BeforeValidator(ids.user_id)]

@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
     literal_column,
 )
-from sqlalchemy.dialects.mysql import DATETIME, MEDIUMTEXT
+from sqlalchemy.dialects.mysql import DATETIME, MEDIUMBLOB, MEDIUMTEXT
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -106,6 +106,21 @@ app_run = Table(
 
 #: One row per app that ever had a job: its lock, its order and its fence. Rows stay for good, since
 #: nodes remember the highest fence they saw.
+#: What an app is given: null leaves it to the platform or the node.
+app_settings = Table(
+    "fun_ai_deploy_app_settings",
+    metadata,
+    Column("app_id", String(64), primary_key=True),
+    Column("container_port", Integer),
+    Column("health_path", String(256)),
+    Column("memory_mib", Integer),
+    Column("cpus_milli", Integer),
+    #: Sealed by a key that is not in the database.
+    Column("environment", MEDIUMBLOB),
+    Column("version", BigInteger),
+    *_times(),
+)
+
 app = Table(
     "fun_ai_deploy_app",
     metadata,

@@ -26,6 +26,7 @@ ENV = {
             "RUNNER_TOKEN",
             "GATEWAY_TOKEN",
             "RUNTIME_TOKEN",
+            "SETTINGS_KEYS",
         )
     },
 }
@@ -45,6 +46,10 @@ def test_defaults_are_those_of_the_contract() -> None:
     [
         *(pytest.param(name, "", id=f"no {name}") for name in ENV),
         pytest.param("DEPLOY_SECRET", "CHANGE_ME_0123456789", id="placeholder"),
+        pytest.param("DEPLOY_SETTINGS_KEYS", "CHANGE_ME", id="placeholder of a key"),
+        pytest.param("DEPLOY_SETTINGS_KEYS", f"{SECRET},CHANGE_ME", id="placeholder of an old key"),
+        pytest.param("DEPLOY_SETTINGS_KEYS", "a-key-of-20-characters", id="short key"),
+        pytest.param("DEPLOY_SETTINGS_KEYS", " , ", id="only commas"),
         pytest.param("DEPLOY_DB_PORT", "0", id="port"),
         pytest.param("DEPLOY_THREADS", "many", id="threads"),
         pytest.param("DEPLOY_REAPER_SECONDS", "nan", id="reaper"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, select, update
 
 from funai.contract.status import STOPPED
+from funai.deploy.app_settings.repository import delete_settings
 from funai.deploy.apps.model import AppRun, Purged
 from funai.deploy.job_logs.repository import delete_logs
 from funai.deploy.jobs.payload import load
@@ -56,10 +57,11 @@ def images(connection: Connection, app_id: str) -> tuple[str, ...]:
 
 
 def purge(connection: Connection, app_id: str) -> Purged:
-    """Delete the app's rows. Its fence stays: nodes remember the highest that they saw."""
+    """Delete the app's rows, settings and secrets included. Its fence stays: nodes remember the highest that they saw."""
     connection.execute(delete(job_event).where(job_event.c.app_id == app_id))
     jobs_of_app = connection.execute(select(job.c.id).where(job.c.app_id == app_id)).scalars()
     delete_logs(connection, list(jobs_of_app))
+    delete_settings(connection, app_id)
     return Purged(
         jobs=connection.execute(delete(job).where(job.c.app_id == app_id)).rowcount,
         placements=connection.execute(

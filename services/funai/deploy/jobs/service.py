@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import DBAPIError
 
 from funai.contract.status import JobStatus
+from funai.deploy.app_settings.model import with_defaults
+from funai.deploy.app_settings.repository import shape_of
 from funai.deploy.database import is_duplicate
 from funai.deploy.errors import ConflictError, DatabaseAwayError, NotFoundError
 from funai.deploy.events import repository as events
@@ -78,7 +80,7 @@ class JobService:
             idempotency_key=key,
             idempotency_hash=request_hash(job_type, payload) if key else None,
         )
-        return self.add(new, lambda _connection: payload)
+        return self.add(new, lambda c: with_defaults(payload, shape_of(c, new.app_id)))
 
     def add(self, new: NewJob, choose: Callable[[Connection], dict[str, Any]]) -> JobView:
         """Create a job whose payload is chosen while its app is locked.

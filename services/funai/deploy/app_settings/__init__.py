@@ -1,0 +1,1 @@
+"""Settings of apps: port, health path, environment and limits."""
