@@ -15,19 +15,14 @@ import jinja2
 import pytest
 import yaml
 
+from tests.integration.worker import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROLE = Path(__file__).parents[3] / "roles/gateway"
 HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
 START_SECONDS = 10
-
-
-def free_port() -> int:
-    """Return a TCP port of loopback that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class App(BaseHTTPRequestHandler):

@@ -1,0 +1,102 @@
+"""The console's own origin at the edge, and its session, which no app may see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from tests.integration.worker import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.integration.gateway.conftest import Gateway
+
+EDGE = {"gateway_mode": "edge", "gateway_workspace_address": "127.0.0.1:9"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        ("funai_session=secret", ""),
+        ("funai_session=secret; theme=dark", "theme=dark"),
+        ("theme=dark; funai_session=secret", "theme=dark"),
+        ("a=1; funai_session=secret; b=2", "a=1; b=2"),
+        ("not_funai_session=mine", "not_funai_session=mine"),
+        ("a=1; b=2", "a=1; b=2"),
+    ],
+)
+def test_an_app_sees_its_own_cookies_alone(
+    start_gateway: Callable[..., Gateway], start_app: Callable[[str], str], sent: str, seen: str
+) -> None:
+    gateway = start_gateway(**EDGE)
+    gateway.route("shop", start_app("shop"))
+    answer = requests.get(
+        f"http://127.0.0.1:{gateway.port}/apps/shop/", headers={"Cookie": sent}, timeout=10
+    )
+    cookies = [line[8:] for line in answer.text.splitlines() if line.startswith("cookie: ")]
+    assert answer.status_code == 200
+    assert "".join(cookies) == seen
+
+
+def test_the_preview_gateway_gets_the_session(
+    start_gateway: Callable[..., Gateway], start_app: Callable[[str], str]
+) -> None:
+    gateway = start_gateway(gateway_mode="edge", gateway_workspace_address=start_app("preview"))
+    cookie = {"Cookie": "funai_session=secret"}
+    answer = requests.get(f"http://127.0.0.1:{gateway.port}/ws/1/", headers=cookie, timeout=10)
+    assert "cookie: funai_session=secret" in answer.text
+
+
+def test_the_console_has_a_port_of_its_own_and_believes_nobody(
+    start_gateway: Callable[..., Gateway], start_app: Callable[[str], str]
+) -> None:
+    port = free_port()
+    start_gateway(
+        **EDGE, gateway_console_address=start_app("console"), gateway_console_http_port=port
+    )
+    headers = {
+        "X-Forwarded-For": "198.51.100.7",
+        "X-Forwarded-Proto": "https",
+        "X-DEPLOY-SECRET": "guessed",
+        "X-Admin-Token": "an operator's own",
+    }
+    answer = requests.get(f"http://127.0.0.1:{port}/console/queue", headers=headers, timeout=10)
+    assert answer.text.startswith("console GET /console/queue")
+    assert "x-forwarded-for: 127.0.0.1" in answer.text
+    assert "x-forwarded-proto: http\n" in answer.text
+    assert "x-admin-token: an operator's own" in answer.text
+    assert "guessed" not in answer.text
+    assert "198.51.100.7" not in answer.text
+
+
+def test_what_is_internal_stays_so(
+    start_gateway: Callable[..., Gateway], start_app: Callable[[str], str]
+) -> None:
+    port = free_port()
+    start_gateway(
+        **EDGE, gateway_console_address=start_app("console"), gateway_console_http_port=port
+    )
+    for path in ("/internal/preview-access", "/internal/ready"):
+        assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=10).status_code == 404
+
+
+def test_a_console_that_is_down_is_explained(start_gateway: Callable[..., Gateway]) -> None:
+    port = free_port()
+    start_gateway(
+        **EDGE,
+        gateway_console_address=f"127.0.0.1:{free_port()}",
+        gateway_console_http_port=port,
+        gateway_console_url="http://console.example",
+    )
+    answer = requests.get(f"http://127.0.0.1:{port}/", headers={"Accept": "text/html"}, timeout=10)
+    assert answer.status_code == 503
+    assert "Deployed apps are not affected" in answer.text
+
+
+def test_the_landing_page_names_the_console(start_gateway: Callable[..., Gateway]) -> None:
+    gateway = start_gateway(**EDGE, gateway_console_url="http://console.example")
+    page = requests.get(f"http://127.0.0.1:{gateway.port}/", timeout=10).text
+    assert 'href="http://console.example/"' in page
