@@ -23,10 +23,10 @@ SECRETS = {
     "DEPLOY_RUNNER_TOKEN": "integration-runner-token",
     "DEPLOY_GATEWAY_TOKEN": "integration-gateway-token",
     "DEPLOY_RUNTIME_TOKEN": "integration-runtime-token",
+    "DEPLOY_SETTINGS_KEYS": "integration-settings-key-0123456789",
 }
 API = {"X-DEPLOY-SECRET": SECRETS["DEPLOY_SECRET"]}
 ADMIN = {"X-Admin-Token": SECRETS["DEPLOY_ADMIN_TOKEN"]}
-    "DEPLOY_SETTINGS_KEYS": "integration-settings-key-0123456789",
 NODE = {"X-RT-Node-Token": SECRETS["DEPLOY_NODE_TOKEN"]}
 RUNNER = {"X-Runner-Token": SECRETS["DEPLOY_RUNNER_TOKEN"]}
 GATEWAY = {"X-Gateway-Token": SECRETS["DEPLOY_GATEWAY_TOKEN"]}

@@ -36,8 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     pruning = commands.add_parser("prune", help="remove built images that no kept revision needs")
     pruning.add_argument("--dry-run", action="store_true", help="only say what would go, and why")
     pruning.add_argument("--json", action="store_true", help="one JSON object a line")
-    commands.add_parser("openapi", help="print the OpenAPI document")
     commands.add_parser("renew-settings", help="encrypt apps' environments by the newest key")
+    commands.add_parser("openapi", help="print the OpenAPI document")
     options = parser.parse_args(argv)
     try:
         return _run(options)
@@ -94,8 +94,6 @@ def _prune(*, dry_run: bool, as_json: bool) -> int:
     return run(database, settings, dry_run=dry_run, as_json=as_json)
 
 
-def _openapi() -> int:
-    from funai.deploy.app import create_app  # noqa: PLC0415 - only here
 def _renew_settings() -> int:
     database, keys = DatabaseSettings.from_env(os.environ), settings_keys(os.environ)
     from funai.deploy.app_settings.command import run  # noqa: PLC0415 - only here
@@ -103,6 +101,8 @@ def _renew_settings() -> int:
     return run(database, keys)
 
 
+def _openapi() -> int:
+    from funai.deploy.app import create_app  # noqa: PLC0415 - only here
 
     unused = "unused-by-the-document"
     settings = Settings(

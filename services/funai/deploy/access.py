@@ -61,10 +61,10 @@ class Gatekeeper:
             "heartbeats": _demand(headers.NODE_TOKEN, secrets.node, knows_node_token),
             "route_table": _demand(headers.GATEWAY_TOKEN, secrets.gateway),
             "leases": self._check_runner,
-        }
             "app_settings": deploy,
             # Secrets of apps: who may come without the token during a migration does not get them.
             "job_app_settings": _demand(headers.RUNNER_TOKEN, secrets.runner),
+        }
 
     def check(self) -> None:
         """Let the request of this context through, or not.

@@ -128,6 +128,8 @@ def _register_routes(app: OpenAPI, parts: Parts, apps: AppService) -> None:
     renderer = JobRenderer(parts.settings.public_base_url)
     runners, nodes, jobs = RunnerService(parts), NodeService(parts), JobService(parts)
     job_logs = JobLogService(parts)
+    keyring = Keyring(parts.settings.secrets.settings_keys)
+    app_settings = AppSettingsService(parts.database, keyring)
     for blueprint in (
         job_log_routes.create_intake_blueprint(job_logs),
         job_log_routes.create_blueprint(job_logs),
@@ -135,9 +137,9 @@ def _register_routes(app: OpenAPI, parts: Parts, apps: AppService) -> None:
         job_routes.create_lease_blueprint(LeaseService(parts, runners), renderer),
         job_routes.create_blueprint(jobs, renderer),
         app_routes.create_blueprint(apps, parts.settings.public_base_url),
+        app_settings_routes.create_blueprint(app_settings),
+        app_settings_routes.create_intake_blueprint(app_settings),
         revision_routes.create_blueprint(RevisionService(parts, jobs), renderer),
-    keyring = Keyring(parts.settings.secrets.settings_keys)
-    app_settings = AppSettingsService(parts.database, keyring)
         node_routes.create_heartbeat_blueprint(nodes),
         node_routes.create_admin_blueprint(nodes),
         placement_routes.create_blueprint(PlacementService(parts)),
@@ -145,8 +147,6 @@ def _register_routes(app: OpenAPI, parts: Parts, apps: AppService) -> None:
         route_table_routes.create_blueprint(RouteTableService(parts)),
     ):
         app.register_api(blueprint)
-        app_settings_routes.create_blueprint(app_settings),
-        app_settings_routes.create_intake_blueprint(app_settings),
 
 
 def _register_guards(app: OpenAPI, parts: Parts) -> None:

@@ -237,6 +237,21 @@ class Settings:
         )
 
 
+def settings_keys(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Read ``DEPLOY_SETTINGS_KEYS``.
+
+    :raises ConfigError: naming the variable, never a key
+    """
+    name = "DEPLOY_SETTINGS_KEYS"
+    keys = tuple(key.strip() for key in env.get(name, "").split(",") if key.strip())
+    for key in keys or ("",):
+        _secret({name: key}, name)
+        if len(key) < _MIN_KEY:
+            msg = f"{name} holds a key of {len(key)} characters; each must have at least {_MIN_KEY}"
+            raise ConfigError(msg)
+    return keys
+
+
 def _required(env: Mapping[str, str], name: str) -> str:
     value = env.get(name, "").strip()
     if not value:
@@ -272,21 +287,6 @@ def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
     text = env.get(name) or str(default)
     try:
         value = float(text)
-def settings_keys(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Read ``DEPLOY_SETTINGS_KEYS``.
-
-    :raises ConfigError: naming the variable, never a key
-    """
-    name = "DEPLOY_SETTINGS_KEYS"
-    keys = tuple(key.strip() for key in env.get(name, "").split(",") if key.strip())
-    for key in keys or ("",):
-        _secret({name: key}, name)
-        if len(key) < _MIN_KEY:
-            msg = f"{name} holds a key of {len(key)} characters; each must have at least {_MIN_KEY}"
-            raise ConfigError(msg)
-    return keys
-
-
     except ValueError:
         value = 0.0
     if not 0.05 <= value <= 60:  # noqa: PLR2004 - a range of seconds that makes sense

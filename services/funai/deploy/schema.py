@@ -104,8 +104,6 @@ app_run = Table(
     *_times(),
 )
 
-#: One row per app that ever had a job: its lock, its order and its fence. Rows stay for good, since
-#: nodes remember the highest fence they saw.
 #: What an app is given: null leaves it to the platform or the node.
 app_settings = Table(
     "fun_ai_deploy_app_settings",
@@ -121,6 +119,8 @@ app_settings = Table(
     *_times(),
 )
 
+#: One row per app that ever had a job: its lock, its order and its fence. Rows stay for good, since
+#: nodes remember the highest fence they saw.
 app = Table(
     "fun_ai_deploy_app",
     metadata,
