@@ -42,6 +42,7 @@ class Settings:
     base_url: str
     gateway_base_url: str
     heartbeat_seconds: float
+    #: A container that the engine will not restart (`docker kill`) waits so long, and must be back in 5 s.
     reconcile_seconds: float
     state_dir: Path
     engine_socket: str
@@ -80,7 +81,7 @@ class Settings:
             base_url=read.url("AGENT_BASE_URL"),
             gateway_base_url=read.url("AGENT_GATEWAY_BASE_URL"),
             heartbeat_seconds=read.number("AGENT_HEARTBEAT_SECONDS", "15"),
-            reconcile_seconds=read.number("AGENT_RECONCILE_SECONDS", "5"),
+            reconcile_seconds=read.number("AGENT_RECONCILE_SECONDS", "2"),
             state_dir=Path(read.text("AGENT_STATE_DIR", "/var/lib/funai-runtime")),
             engine_socket=read.text("AGENT_ENGINE_SOCKET", "/var/run/docker.sock"),
             app_network=read.text("AGENT_APP_NETWORK", "funai-apps"),
