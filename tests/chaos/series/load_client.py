@@ -79,7 +79,7 @@ class Connection:
             began = time.monotonic()
             oldest = self._board.get(Board.OLDEST)
             try:
-                self._check(self._ask(self.found.requests), oldest)
+                self.check(self._ask(self.found.requests), oldest)
             except (OSError, ValueError, KeyError) as exc:
                 self.found.failed.append(f"{time.time():.3f} {exc!r}")
                 self._hang_up()
@@ -135,7 +135,8 @@ class Connection:
             self._socket.close()
             self._socket = None
 
-    def _check(self, answer: tuple[int, dict[str, str], bytes], oldest: int) -> None:
+    def check(self, answer: tuple[int, dict[str, str], bytes], oldest: int) -> None:
+        """Note what is wrong with an answer to the request that was counted last."""
         status, headers, body = answer
         if status != 200:
             self.found.failed.append(f"{time.time():.3f} status {status}: {body[:120]!r}")
