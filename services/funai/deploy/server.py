@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: Longer than the longest request: a stop of an app waits for its agent.
 _TIMEOUT_SECONDS = 120
 _GRACE_SECONDS = 25
+#: Bytes, the most that gunicorn bounds: a list of a hundred apps has that much of ids.
+_REQUEST_LINE = 8190
 _KEEPALIVE_SECONDS = 75
 
 
@@ -43,6 +45,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "timeout": _TIMEOUT_SECONDS,
             "graceful_timeout": _GRACE_SECONDS,
             "keepalive": _KEEPALIVE_SECONDS,
+            "limit_request_line": _REQUEST_LINE,
             # Nobody's X-Forwarded-* is believed: the peer of the socket is the caller.
             "forwarded_allow_ips": "",
             "control_socket_disable": True,

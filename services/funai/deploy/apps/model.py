@@ -14,13 +14,13 @@ class AppRun:
     """The last-known row of an app."""
 
     app_id: str
-    node_id: int | None
-    last_job_id: str | None
-    last_job_status: str | None
-    last_error: str | None
+    node_id: int | None = None
+    last_job_id: str | None = None
+    last_job_status: str | None = None
+    last_error: str | None = None
     #: Epoch milliseconds; only moved by success.
-    last_deployed_at: int | None
-    last_active_at: int | None
+    last_deployed_at: int | None = None
+    last_active_at: int | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from funai.deploy.jobs.payload import load
 from funai.deploy.schema import NOW, NOW_MS, app_run, job, job_event, placement
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Connection
 
 MAX_IMAGES = 100
@@ -21,18 +23,24 @@ MAX_IMAGES = 100
 
 def get_run(connection: Connection, app_id: str) -> AppRun | None:
     """Return what is last known of the app, or None."""
-    row = connection.execute(select(app_run).where(app_run.c.app_id == app_id)).first()
-    if row is None:
-        return None
-    return AppRun(
-        app_id=row.app_id,
-        node_id=row.node_id,
-        last_job_id=row.last_job_id,
-        last_job_status=row.last_job_status,
-        last_error=row.last_error,
-        last_deployed_at=row.last_deployed_at,
-        last_active_at=row.last_active_at,
-    )
+    return get_runs(connection, [app_id]).get(app_id)
+
+
+def get_runs(connection: Connection, app_ids: Collection[str]) -> dict[str, AppRun]:
+    """Return what is last known of apps, by app id."""
+    rows = connection.execute(select(app_run).where(app_run.c.app_id.in_(app_ids)))
+    return {
+        row.app_id: AppRun(
+            app_id=row.app_id,
+            node_id=row.node_id,
+            last_job_id=row.last_job_id,
+            last_job_status=row.last_job_status,
+            last_error=row.last_error,
+            last_deployed_at=row.last_deployed_at,
+            last_active_at=row.last_active_at,
+        )
+        for row in rows
+    }
 
 
 def mark_stopped(connection: Connection, app_id: str) -> None:

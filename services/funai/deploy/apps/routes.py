@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from funai.deploy.apps.model import Purged
     from funai.deploy.apps.service import AppService, Cleaned
     from funai.deploy.apps.standing import Standing
+    from funai.deploy.jobs.model import Job
     from funai.deploy.retention.model import Entry
+
+
+_MAX_APPS = 200
 
 
 class AppBody(Model):
@@ -26,6 +30,12 @@ class AppBody(Model):
 
     user_id: UserId = Field(alias="userId")
     app_id: AppId = Field(alias="appId")
+
+
+class AppsQuery(Model):
+    """Which apps."""
+
+    app_ids: list[AppId] = Field(alias="appId", min_length=1, max_length=_MAX_APPS)
 
 
 class AppPath(Model):
@@ -40,6 +50,11 @@ def create_blueprint(apps: AppService, public_base_url: str) -> APIBlueprint:
     :param public_base_url: of the edge; empty leaves ``publicUrl`` null
     """
     blueprint = APIBlueprint("apps", __name__, url_prefix="/deploy/apps")
+
+    @blueprint.get("", summary="What runs of several apps, and why", security=DEPLOY)
+    def standings(query: AppsQuery) -> dict[str, Any]:
+        found = apps.standings(query.app_ids)
+        return envelope([_standing(each, public_base_url) for each in found])
 
     @blueprint.get("/<string:app_id>", summary="What runs of an app, and why", security=DEPLOY)
     def standing(path: AppPath) -> dict[str, Any]:
@@ -95,6 +110,18 @@ def _standing(found: Standing, public_base_url: str) -> dict[str, Any]:
         "node": node.name if node else None,
         "deployUrl": app_url(node.gateway_base_url if node else "", path),
         "publicUrl": app_url(public_base_url, path),
+        "job": _job(found.job) if found.job else None,
+    }
+
+
+def _job(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "status": job.status,
+        "phase": job.phase,
+        "phaseMessage": job.phase_message,
+        "createdAt": iso(job.created_at),
+        "startedAt": iso(job.started_at),
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from funai.contract.status import JobStatus
 from funai.deploy.apps import repository
 from funai.deploy.apps.model import AgentAnswer, Home
-from funai.deploy.apps.standing import Standing
+from funai.deploy.apps.standings import read_standings
 from funai.deploy.errors import AgentFailedError, NotFoundError
 from funai.deploy.jobs.ending import end_job
 from funai.deploy.jobs.model import ACTOR_API, CANCELLED_BY_CALLER, Ending
@@ -20,10 +20,13 @@ from funai.deploy.revisions import repository as revisions
 from funai.deploy.routes_table.repository import bump_version
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from funai.deploy.apps.agent import AgentClient
     from funai.deploy.apps.model import Purged
+    from funai.deploy.apps.standing import Standing
     from funai.deploy.nodes.model import Node
     from funai.deploy.parts import Parts
     from funai.deploy.retention.model import Entry
@@ -61,26 +64,17 @@ class AppService:
 
         :raises NotFoundError: where it never ran
         """
-        found = self._parts.database.run(lambda c: self._standing(c, app_id))
-        if found is None:
+        found = self.standings([app_id])
+        if not found:
             msg = f"nothing is known of app {app_id}; it was never deployed, or it was purged"
             raise NotFoundError(msg)
-        return found
+        return found[0]
 
-    def _standing(self, connection: Connection, app_id: str) -> Standing | None:
-        run = repository.get_run(connection, app_id)
-        if run is None:
-            return None
-        row = AppRepository(connection).get(app_id)
-        node_id = run.node_id if row.route_node_id is None else row.route_node_id
-        nodes = NodeRepository(connection, self._parts.node_stale)
-        return Standing(
-            run=run,
-            revision=revisions.active(connection, app_id),
-            job=next(iter(JobRepository(connection).active_of(app_id)), None),
-            node=None if node_id is None else nodes.by_id(node_id),
-            pause=row.pause,
-        )
+    def standings(self, app_ids: Sequence[str]) -> list[Standing]:
+        """Return the same of several apps in their order; those that nobody knows are left out."""
+        stale = self._parts.node_stale
+        found = self._parts.database.run(lambda c: read_standings(c, app_ids, stale))
+        return [found[app_id] for app_id in dict.fromkeys(app_ids) if app_id in found]
 
     def resume(self, app_id: str) -> bool:
         """End the app's pause; tell whether it was paused.

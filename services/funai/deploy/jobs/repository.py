@@ -38,12 +38,15 @@ from funai.deploy.jobs.model import (
     JobView,
     NewJob,
 )
+from funai.deploy.jobs.newest import NEWEST_FIRST, newest_ids
 from funai.deploy.jobs.payload import dump, load
 from funai.deploy.nodes import repository as nodes
 from funai.deploy.schema import NOW, NOW_MS, app, app_run, job, job_event, node, placement
 from funai.deploy.wire import clean, keep_tail
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Select
 
 _IS_PENDING = job.c.status == JobStatus.PENDING.value
@@ -84,7 +87,11 @@ class JobRepository:
 
     def active_of(self, app_id: str) -> list[Job]:
         """Return the app's jobs that have not ended: at most a RUNNING one, then a PENDING one."""
-        query = select(job).where(job.c.app_id == app_id, _IS_ACTIVE).order_by(_IS_PENDING)
+        return self.active_of_apps([app_id])
+
+    def active_of_apps(self, app_ids: Collection[str]) -> list[Job]:
+        """Return the jobs of several apps that have not ended: RUNNING ones, then PENDING ones."""
+        query = select(job).where(job.c.app_id.in_(app_ids), _IS_ACTIVE).order_by(_IS_PENDING)
         return [read(row) for row in self._connection.execute(query).mappings()]
 
     def running_of(self, app_id: str) -> Job | None:
@@ -101,11 +108,22 @@ class JobRepository:
         query = _views(stale_seconds).where(job.c.id == job_id)
         return next(iter(self._views(query)), None)
 
-    def newest(self, limit: int, stale_seconds: int, app_id: str | None = None) -> list[JobView]:
-        """Return the newest jobs, newest first, in one query."""
-        query = _views(stale_seconds).order_by(job.c.create_time.desc(), job.c.id.desc())
+    def newest(
+        self,
+        limit: int,
+        stale_seconds: int,
+        app_id: str | None = None,
+        statuses: Collection[JobStatus] = (),
+    ) -> list[JobView]:
+        """Return the newest jobs, newest first, in one query.
+
+        :param statuses: those that count; none: all do
+        """
+        query = _views(stale_seconds).order_by(*NEWEST_FIRST)
         if app_id is not None:
             query = query.where(job.c.app_id == app_id)
+        if statuses:
+            query = query.where(job.c.id.in_(newest_ids(statuses, limit)))
         return self._views(query.limit(limit))
 
     def insert(self, new: NewJob, deploy_seq: int, reason_code: str, reason: str) -> None:
@@ -137,7 +155,7 @@ class JobRepository:
         ids = self._connection.execute(
             select(job.c.id)
             .where(job.c.app_id == app_id)
-            .order_by(job.c.create_time.desc(), job.c.id.desc())
+            .order_by(*NEWEST_FIRST)
             .offset(kept)
             .limit(limit)
         ).scalars()

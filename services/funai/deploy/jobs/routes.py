@@ -54,6 +54,13 @@ class ListQuery(Model):
     limit: WholeNumber = Field(50, ge=1, le=_MAX_LIST)
 
 
+class NewestQuery(ListQuery):
+    """How many jobs, and of which statuses."""
+
+    #: Words with commas between them; without it all count.
+    status: Word | None = None
+
+
 class AppJobsQuery(ListQuery):
     """How many jobs of which app."""
 
@@ -116,8 +123,9 @@ def create_blueprint(jobs: JobService, renderer: render.JobRenderer) -> APIBluep
         return envelope(renderer.job(created))
 
     @blueprint.get("", summary="Newest jobs", security=DEPLOY)
-    def newest(query: ListQuery) -> dict[str, Any]:
-        return envelope([renderer.job(view) for view in jobs.newest(query.limit)])
+    def newest(query: NewestQuery) -> dict[str, Any]:
+        found = jobs.newest(query.limit, statuses=_statuses(query.status))
+        return envelope([renderer.job(view) for view in found])
 
     @blueprint.get("/by-app", summary="Newest jobs of an app", security=DEPLOY)
     def by_app(query: AppJobsQuery) -> dict[str, Any]:
@@ -199,6 +207,11 @@ def _status(field: str, value: str, allowed: frozenset[JobStatus]) -> JobStatus:
         msg = f"{field} {ascii(value)[:80]} must be one of {', '.join(sorted(allowed))}"
         raise InvalidRequestError(msg)
     return JobStatus(value)
+
+
+def _statuses(value: str | None) -> frozenset[JobStatus]:
+    words = [] if value is None else [word.strip() for word in value.split(",")]
+    return frozenset(_status("status", word, frozenset(JobStatus)) for word in words)
 
 
 def _bounded(value: str | None, length: int) -> str | None:

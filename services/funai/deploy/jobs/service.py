@@ -35,7 +35,7 @@ from funai.deploy.placements.model import Waiting
 from funai.deploy.placements.repository import AppRepository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from sqlalchemy import Connection
 
@@ -180,10 +180,14 @@ class JobService:
             raise unknown_job(job_id)
         return found
 
-    def newest(self, limit: int, app_id: str | None = None) -> list[JobView]:
-        """Return the newest jobs, newest first; of one app or of all."""
+    def newest(
+        self, limit: int, app_id: str | None = None, statuses: Collection[JobStatus] = ()
+    ) -> list[JobView]:
+        """Return the newest jobs, newest first; of one app or of all, of some statuses or of any."""
         stale = self._parts.node_stale
-        return self._parts.database.run(lambda c: JobRepository(c).newest(limit, stale, app_id))
+        return self._parts.database.run(
+            lambda c: JobRepository(c).newest(limit, stale, app_id, statuses)
+        )
 
     def events(self, job_id: str) -> list[RecordedEvent]:
         """Return what happened to the job, oldest first.

@@ -11,6 +11,8 @@ from funai.deploy.placements.model import AppRow, Pause, Placement
 from funai.deploy.schema import NOW, NOW_MS, app, job, placement
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Connection, Row
 
 #: How long an app's old container stays after a move: gateways switch meanwhile and requests end.
@@ -149,6 +151,11 @@ class AppRepository:
         """Return the app's row without locking it; zeros where there is none."""
         row = self._connection.execute(select(app).where(app.c.app_id == app_id)).first()
         return AppRow(app_id) if row is None else _app_row(row)
+
+    def all_of(self, app_ids: Collection[str]) -> dict[str, AppRow]:
+        """Return the rows that there are, without locking them, by app id."""
+        rows = self._connection.execute(select(app).where(app.c.app_id.in_(app_ids)))
+        return {row.app_id: _app_row(row) for row in rows}
 
     def forget_leftover(self, app_id: str, node_id: int) -> None:
         """Drop the note about this node, and about no other."""

@@ -18,6 +18,8 @@ from funai.deploy.schema import NOW, revision
 from funai.deploy.wire import keep_head
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import ColumnElement, Connection, RowMapping, Select
 
 #: Rows of an app; of older ones those go whose image is nobody's to remove any more.
@@ -39,6 +41,12 @@ def get(connection: Connection, app_id: str, number: int) -> Revision | None:
 def active(connection: Connection, app_id: str) -> Revision | None:
     """Return the revision that runs, or None."""
     return next(iter(_read_all(connection, _of(app_id).where(_SEEN, _ACTIVE))), None)
+
+
+def active_of(connection: Connection, app_ids: Collection[str]) -> dict[str, Revision]:
+    """Return the revisions that run, by app id."""
+    query = select(revision).where(revision.c.app_id.in_(app_ids), _SEEN, _ACTIVE)
+    return {found.app_id: found for found in _read_all(connection, query)}
 
 
 def previous(connection: Connection, app_id: str) -> Revision | None:
