@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,10 +20,21 @@ from tests.integration.mariadb import MariaDb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
+_HERE = Path(__file__).parent
+#: The builder's make a user in the machine's own files; the agent's name their containers as a node does.
+_ALONE_ON_THE_MACHINE = {"builder", "runtime_agent"}
 _TEMPLATE = "funai_template"
 _NUMBERS = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one worker of pytest-xdist have a file's tests, and those that share more than that."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            folder = item.path.parent.name
+            group = folder if folder in _ALONE_ON_THE_MACHINE else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -55,11 +67,12 @@ def template_schema(mariadb: MariaDb) -> Schema:
 def database(mariadb: MariaDb, template_schema: Schema) -> Schema:
     """A migrated schema of the test's own, copied from the template: faster than migrating."""
     schema = _new_schema(mariadb, f"funai_{next(_NUMBERS)}")
-    for row in template_schema.rows("SHOW TABLES"):
-        table = next(iter(row.values()))
-        schema.execute(f"CREATE TABLE `{table}` LIKE `{_TEMPLATE}`.`{table}`")
-        if table.endswith("_version"):
-            schema.execute(f"INSERT INTO `{table}` SELECT * FROM `{_TEMPLATE}`.`{table}`")
+    tables = [next(iter(row.values())) for row in template_schema.rows("SHOW TABLES")]
+    versions = [table for table in tables if table.endswith("_version")]
+    schema.execute(
+        *(f"CREATE TABLE `{table}` LIKE `{_TEMPLATE}`.`{table}`" for table in tables),
+        *(f"INSERT INTO `{table}` SELECT * FROM `{_TEMPLATE}`.`{table}`" for table in versions),
+    )
     return schema
 
 

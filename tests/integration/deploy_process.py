@@ -10,11 +10,14 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 
-from tests.integration.mariadb import MariaDb, free_port
+from tests.integration.ports import free_port
+
+if TYPE_CHECKING:
+    from tests.integration.mariadb import MariaDb
 
 SECRETS = {
     "DEPLOY_SECRET": "integration-deploy-secret",

@@ -12,19 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 
+from tests.integration.ports import free_port
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 START_SECONDS = 30
 ROOT_PASSWORD = "integration-root-password"
-
-
-def free_port() -> int:
-    """Return a port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def program(name: str) -> str:
@@ -99,6 +93,8 @@ class MariaDb:
             user="root",
             database=schema,
             autocommit=True,
+            # No TLS through a socket file: the driver would load the system's CAs each time.
+            ssl_disabled=True,
             **options,
         )
 

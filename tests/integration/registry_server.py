@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import bcrypt
 import requests
 
-from tests.integration.mariadb import free_port
+from tests.integration.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

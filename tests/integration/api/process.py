@@ -19,7 +19,7 @@ from funai.api.accounts.service import AccountService
 from funai.deploy.config import DatabaseSettings
 from funai.deploy.database import Database, url_of
 from tests.integration.deploy_process import SECRETS, SERVICES
-from tests.integration.worker import free_port
+from tests.integration.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ import jinja2
 import pytest
 import yaml
 
-from tests.integration.worker import free_port
+from tests.integration.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

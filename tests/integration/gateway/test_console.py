@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.integration.worker import free_port
+from tests.integration.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from funai.gateway.runtime_socket import RuntimeSocket
-from tests.integration.gateway.conftest import HAPROXY, free_port, render
+from tests.integration.gateway.conftest import HAPROXY, render
+from tests.integration.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
