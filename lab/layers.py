@@ -8,26 +8,47 @@ import shutil
 import time
 import typing as t
 
-from lab import bring_up, engine, hosts, image, layout, provision, shell_environment, wheelhouse
+from lab import (
+    bring_up,
+    engine,
+    hosts,
+    image,
+    layout,
+    machine,
+    programs,
+    provision,
+    shell_environment,
+    wheelhouse,
+)
 from lab.console import Progress, elapsed, failure_text, say
 from lab.process import LabError, follow
+from lab.programs import Program
 from lab.tally import Tally, read_junit, summary
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+#: The long ones first.
 _LINTERS = (
-    ("ruff", "format", "--check", "."),
-    ("ruff", "check", "."),
+    ("ansible-lint",),
     ("mypy",),
     ("yamllint", "--strict", "site.yml", "playbooks", "roles", "inventory", ".config"),
-    ("ansible-lint",),
+    ("ruff", "format", "--check", "."),
+    ("ruff", "check", "."),
     ("shellcheck", "dev", ".ci/run"),
 )
 #: Limits of the second run and of ``up`` on a lab that is up; see docs/benchmarks.md.
 _SECOND_RUN_SECONDS = 180
 _UP_AGAIN_SECONDS = 120
 _BARE_RUN_SECONDS = 600
+#: Linters, and scenarios, at once. CI has two cores, and a scenario keeps little more than one busy.
+_AT_ONCE = 2
+#: Scenarios to begin with, so that none of them ends long after the others.
+_LONG_SCENARIOS = ("deploy", "engine", "runner")
+#: Workers among which unit tests are divided.
+_UNIT = ("--numprocesses=2", "--dist=worksteal")
+#: Workers that divide the files of integration tests among them: most of these wait for others.
+_INTEGRATION = ("--numprocesses=3", "--dist=loadgroup")
 _UP_SECONDS = 900
 
 
@@ -40,26 +61,27 @@ def _tool_environment() -> dict[str, str]:
 
 
 def _lint(tally: Tally) -> None:
+    found = []
     for argv in _LINTERS:
         name = " ".join(argv[:2])
         if shutil.which(argv[0], path=_tool_environment()["PATH"]) is None:
             tally.skipped += 1
             say(f"  {name}: skipped, {argv[0]} is not installed")
             continue
-        started = time.monotonic()
         log = layout.LOGS / f"lint-{argv[0]}-{len(argv)}.log"
-        code = follow(argv, log, env=_tool_environment(), cwd=layout.ROOT)
-        if code != 0:
-            say(log.read_text(errors="replace").rstrip())
-        verdict = "ok" if code == 0 else "FAILED"
-        say(f"  {name}: {verdict} ({elapsed(time.monotonic() - started)})")
-        tally.check(name, ok=code == 0, evidence=f"exit {code}, see {log}")
+        found.append(Program(name, argv, log, layout.ROOT, _tool_environment()))
+    programs.check_all(tally, found, at_once=_AT_ONCE)
 
 
-def _pytest(tally: Tally, folder: str, extra: dict[str, str] | None = None) -> None:
+def _pytest(
+    tally: Tally,
+    folder: str,
+    extra: dict[str, str] | None = None,
+    options: Sequence[str] = (),
+) -> None:
     report = layout.LOGS / f"junit-{tally.layer}.xml"
     report.unlink(missing_ok=True)
-    argv = [str(layout.BIN / "pytest"), folder, f"--junitxml={report}"]
+    argv = [str(layout.BIN / "pytest"), folder, f"--junitxml={report}", *options]
     log = layout.LOGS / f"{tally.layer}.log"
     code = follow(
         argv,
@@ -85,17 +107,22 @@ def _molecule(tally: Tally, *, roles: Sequence[str]) -> None:
     hosts.ensure_network()
     hosts.require_bridge()
     wheelhouse.ensure_built()
-    for scenario in sorted(layout.ROOT.glob("roles/*/molecule/default/molecule.yml")):
-        role = scenario.parents[2]
-        if roles and role.name not in roles:
-            continue
-        log = layout.LOGS / f"molecule-{role.name}.log"
-        started = time.monotonic()
-        argv = [str(layout.BIN / "molecule"), "test"]
-        code = follow(argv, log, env=_molecule_environment(tag), cwd=role)
-        verdict = "ok" if code == 0 else "FAILED"
-        say(f"  molecule {role.name}: {verdict} ({elapsed(time.monotonic() - started)})")
-        tally.check(f"molecule {role.name}", ok=code == 0, evidence=f"see {log}")
+    scenarios = layout.ROOT.glob("roles/*/molecule/default/molecule.yml")
+    names = [scenario.parents[2].name for scenario in scenarios]
+    asked = [name for name in names if not roles or name in roles]
+    asked.sort(key=lambda name: (name not in _LONG_SCENARIOS, name))
+    found = [_scenario(name, tag) for name in asked]
+    programs.check_all(tally, found, at_once=_AT_ONCE)
+
+
+def _scenario(role: str, tag: str) -> Program:
+    return Program(
+        name=f"molecule {role}",
+        argv=(str(layout.BIN / "molecule"), "test"),
+        log=layout.LOGS / f"molecule-{role}.log",
+        cwd=layout.ROOT / "roles" / role,
+        env=_molecule_environment(tag),
+    )
 
 
 def _molecule_environment(tag: str) -> dict[str, str]:
@@ -168,8 +195,8 @@ def _layer_calls(
     rounds = {"FUNAI_BENCH_QUICK": "1"} if quick else {}
     return {
         "lint": _lint,
-        "unit": functools.partial(_pytest, folder="tests/unit"),
-        "integration": functools.partial(_pytest, folder="tests/integration"),
+        "unit": functools.partial(_pytest, folder="tests/unit", options=_UNIT),
+        "integration": functools.partial(_pytest, folder="tests/integration", options=_INTEGRATION),
         "chaos": functools.partial(_chaos, arguments=chaos),
         "molecule": functools.partial(_molecule, roles=roles),
         "lab": functools.partial(_fresh_lab, keep_lab=keep_lab),
@@ -210,7 +237,7 @@ def run_layers(
 def _run_layer(name: str, call: Callable[[Tally], None]) -> Tally:
     say(f"== {name}")
     tally = Tally(name)
-    started = time.monotonic()
+    started, busy = time.monotonic(), machine.busy_seconds()
     try:
         call(tally)
     except LabError as error:
@@ -218,5 +245,6 @@ def _run_layer(name: str, call: Callable[[Tally], None]) -> Tally:
         say(text)
         tally.failures.append(text.replace("\n", " "))
     tally.seconds = time.monotonic() - started
+    tally.cores = (machine.busy_seconds() - busy) / tally.seconds
     say(f"== {name}: {'ok' if tally.ok else 'FAILED'} ({elapsed(tally.seconds)})")
     return tally

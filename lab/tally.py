@@ -21,6 +21,8 @@ class Tally:
     passed: int = 0
     skipped: int = 0
     seconds: float = 0.0
+    #: How many cores were busy meanwhile, on the average.
+    cores: float = 0.0
     #: What failed, each a line to read.
     failures: list[str] = field(default_factory=list)
 
@@ -55,11 +57,15 @@ def read_junit(tally: Tally, report: Path, exit_code: int) -> None:
 
 def summary(tallies: Sequence[Tally], seconds: float) -> list[str]:
     """Return the table of layers, and as the last line the sum."""
-    lines = [f"{'layer':<12} {'verdict':<8} {'passed':>6} {'failed':>6} {'skipped':>7}  time"]
+    lines = [
+        f"{'layer':<12} {'verdict':<8} {'passed':>6} {'failed':>6} {'skipped':>7}  cores  time"
+    ]
     for one in tallies:
         verdict = "ok" if one.ok else "FAILED"
         counts = f"{one.passed:>6} {len(one.failures):>6} {one.skipped:>7}"
-        lines.append(f"{one.layer:<12} {verdict:<8} {counts}  {elapsed(one.seconds)}")
+        lines.append(
+            f"{one.layer:<12} {verdict:<8} {counts}  {one.cores:>5.1f}  {elapsed(one.seconds)}"
+        )
     for one in tallies:
         lines += [f"  {one.layer}: {failure}" for failure in one.failures]
         if not one.failures and not one.passed:
