@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli import times, words
 from cli.deploy_api import DeployApi
-from cli.numbers import whole_number
+from cli.options import identifier, whole_number
 
 if TYPE_CHECKING:
     from cli.platform import Platform
@@ -21,7 +21,7 @@ def jobs(platform: Platform, view: View, *, app: str | None, limit: str) -> int:
     """Show the newest jobs, of one app or of all."""
     count = whole_number("--limit", limit, 1, _MOST)
     with view.waiting("asks Deploy for its jobs"):
-        found = DeployApi(platform).jobs(count, app)
+        found = DeployApi(platform).jobs(count, identifier("--app", app))
     if view.as_json:
         at = times.iso(view.now)
         view.document({"version": 1, "at": at, "jobs": [document(job) for job in found]})

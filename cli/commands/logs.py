@@ -10,7 +10,7 @@ from cli.commands.jobs import seconds_taken, what
 from cli.deploy_api import DeployApi
 from cli.errors import CliError
 from cli.following import Patience, follow_app, follow_job
-from cli.numbers import whole_number
+from cli.options import identifier, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,8 @@ _PAGE = 1000
 def logs(platform: Platform, view: View, *, job: str | None, app: str | None, lines: str) -> int:
     """Show the newest lines of a job's or an app's log."""
     api = DeployApi(platform)
-    if job := _one_of(job, app):
+    job, app = _one_of(job, app)
+    if job:
         _show_job(api, view, job, whole_number("--lines", lines, 0, _MOST_OF_JOB))
     elif app:
         count = whole_number("--lines", lines, 0, _MOST_OF_APP)
@@ -43,7 +44,8 @@ def tail(platform: Platform, view: View, *, job: str | None, app: str | None, li
     """Follow a log; of a job until it ends: return 1 where it did not succeed."""
     api = DeployApi(platform)
     patience = Patience(view.note)
-    if job := _one_of(job, app):
+    job, app = _one_of(job, app)
+    if job:
         return _follow_job(
             api, view, job, patience, whole_number("--lines", lines, 0, _MOST_OF_JOB)
         )
@@ -54,15 +56,15 @@ def tail(platform: Platform, view: View, *, job: str | None, app: str | None, li
     return 0
 
 
-def _one_of(job: str | None, app: str | None) -> str | None:
-    """Return the job; None where an app is named.
+def _one_of(job: str | None, app: str | None) -> tuple[str | None, str | None]:
+    """Return the ids, of which one is None.
 
-    :raises CliError: where both are named or none is
+    :raises CliError: where both are given or none is
     """
     if bool(job) == bool(app):
         msg = "a log is that of a job or that of an app: give one of --job ID and --app ID"
         raise CliError(msg, "`fab jobs` and `fab apps` list the ids")
-    return job or None
+    return identifier("--job", job), identifier("--app", app)
 
 
 def _show_job(api: DeployApi, view: View, job_id: str, count: int) -> None:
