@@ -122,6 +122,9 @@ def _say_where(progress: Progress) -> None:
     say(f"\nThe lab is up ({progress.total}).")
     say(f"  demo app      {demo_app.URL}")
     say(f"                {health.EDGE_TLS_URL}/apps/{demo_app.APP_ID}/")
+    say(
+        f"  console       {health.CONSOLE_URL}/   as admin; password: .lab/secrets/first_operator_password"
+    )
     say(f"  workspace     {health.EDGE_URL}/ws/{demo_app.USER_ID}/")
     say(f"  Deploy        {health.DEPLOY_URL}/openapi")
     say(f"  registry      {health.REGISTRY_URL}/v2/")

@@ -19,13 +19,19 @@ _TIMEOUT_SECONDS = 3
 _OK, _UNAUTHORIZED = 200, 401
 EDGE_URL = f"http://127.0.0.1:{layout.EDGE_PORT}"
 EDGE_TLS_URL = f"https://127.0.0.1:{layout.EDGE_TLS_PORT}"
+CONSOLE_URL = f"http://127.0.0.1:{layout.CONSOLE_PORT}"
 DEPLOY_URL = f"http://{layout.address_of('deploy')}:7002"
 AGENT_URL = f"http://{layout.address_of('runtime')}:7005"
 REGISTRY_URL = f"https://{layout.address_of('forge')}"
 
 #: The units of each group, in the words of ``./dev logs``.
 UNITS: dict[str, dict[str, str]] = {
-    "api": {"edge": "haproxy", "gateway-sync": "funai-gateway-sync", "database": "mariadb"},
+    "api": {
+        "edge": "haproxy",
+        "gateway-sync": "funai-gateway-sync",
+        "console": "funai-api",
+        "database": "mariadb",
+    },
     "workspace": {"workspace": "nginx", "workspace-engine": "docker"},
     "deploy": {"deploy": "funai-deploy"},
     "runner": {"runner": "funai-runner"},
@@ -69,6 +75,7 @@ def check_services(members: list[LabHost]) -> list[Verdict]:
     """Ask every service for its health, side by side."""
     targets = [
         ("edge", f"{EDGE_URL}/internal/health", _OK),
+        ("console", f"{CONSOLE_URL}/internal/health", _OK),
         ("deploy", f"{DEPLOY_URL}/internal/health", _OK),
         # A registry that asks for a password works.
         ("registry", f"{REGISTRY_URL}/v2/", _UNAUTHORIZED),

@@ -96,6 +96,8 @@ def run_argv(host: LabHost, image: str, flags: list[str]) -> list[str]:
     if host.group == "api":
         argv += ["-p", f"127.0.0.1:{layout.EDGE_PORT}:80"]
         argv += ["-p", f"127.0.0.1:{layout.EDGE_TLS_PORT}:443"]
+        argv += ["-p", f"127.0.0.1:{layout.CONSOLE_PORT}:8080"]
+        argv += ["-p", f"127.0.0.1:{layout.CONSOLE_TLS_PORT}:8443"]
     return [*argv, image]
 
 

@@ -26,6 +26,8 @@ PREFIX = "funai-lab-"
 LABEL = "io.funai.lab=true"
 EDGE_PORT = 8080
 EDGE_TLS_PORT = 8443
+CONSOLE_PORT = 8081
+CONSOLE_TLS_PORT = 8444
 
 _FIRST_ADDRESS = {
     "api": 91,

@@ -22,7 +22,7 @@ from lab.process import run
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
-SERVICES = ("deploy", "gateway", "runner", "runtime")
+SERVICES = ("api", "deploy", "gateway", "runner", "runtime")
 _BUNDLES = {"runner": layout.ROOT / "playbooks" / "jobs"}
 _SOURCES = layout.ROOT / "services"
 #: 1980-01-01, the earliest time that a wheel, a zip file, can hold.

@@ -66,7 +66,7 @@ def test_every_header_of_the_contract_is_a_flow(header: str, port: int) -> None:
 
 def test_the_public_reaches_the_edge_only() -> None:
     public = {(flow["to"], flow["port"]) for flow in FLOWS if "anyone" in flow["from"]}
-    assert public == {("api", 80), ("api", 443)}
+    assert public == {("api", port) for port in (80, 443, 8080, 8443)}
 
 
 def test_the_database_is_for_deploy_and_operators() -> None:
@@ -139,7 +139,7 @@ def test_all_nodes_reach_deploy(rules: dict[str, list[dict[str, Any]]]) -> None:
 def test_a_host_opens_only_what_the_matrix_says(rules: dict[str, list[dict[str, Any]]]) -> None:
     ports = {host: {rule["port"] for rule in found} for host, found in rules.items()}
     assert ports == {
-        "api-01": {22, 80, 443, 3306},
+        "api-01": {22, 80, 443, 3306, 7003, 8080, 8443},
         "workspace-01": {22, 80},
         "deploy-01": {22, 7002},
         "runner-01": {22},

@@ -55,7 +55,9 @@ def test_only_the_edge_is_published_and_only_on_loopback() -> None:
         argv = run_argv(host, "image:tag", [])
         published[host.group] = [argv[i + 1] for i, word in enumerate(argv) if word == "-p"]
 
-    assert published.pop("api") == ["127.0.0.1:8080:80", "127.0.0.1:8443:443"]
+    edge = ["127.0.0.1:8080:80", "127.0.0.1:8443:443"]
+    console = ["127.0.0.1:8081:8080", "127.0.0.1:8444:8443"]
+    assert published.pop("api") == edge + console
     assert not any(published.values())
 
 
