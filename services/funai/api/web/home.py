@@ -1,25 +1,83 @@
-"""The list of apps."""
+"""The list of apps, and making one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, flash, make_response, redirect, render_template, request
 
 from funai.api import access
+from funai.api.errors import ApiError, ConflictingError, InvalidInputError
+from funai.api.web import words
+from funai.api.web.language import translate
+from funai.api.web.paging import Paging
 
 if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+    from funai.api.apps.model import App
     from funai.api.parts import Parts
+
+_PER_PAGE = 50
+_MAX_SEARCH = 80
 
 
 def create_blueprint(parts: Parts) -> Blueprint:
-    """Return the page."""
+    """Return the pages."""
     blueprint = Blueprint("home", __name__)
 
     @blueprint.get("/")
     @access.signed_in
     def apps() -> str:
-        found, total = parts.apps.page(access.account())
-        return render_template("home.html", apps=found, total=total)
+        return _page(parts)
+
+    @blueprint.post("/console/apps")
+    @access.signed_in
+    def create() -> ResponseReturnValue:
+        app_id, name = request.form.get("appId", ""), request.form.get("name", "")
+        try:
+            made = parts.apps.create(access.account().id, app_id, name)
+        except (InvalidInputError, ConflictingError) as exc:
+            return make_response(
+                _page(parts, refused=exc, typed={"appId": app_id, "name": name}), exc.status
+            )
+        flash(translate("App %(name)s is made. Say what to deploy.") % {"name": made.name})
+        return redirect(f"/console/apps/{made.app_id}/deploy")
 
     return blueprint
+
+
+def _page(
+    parts: Parts, refused: ApiError | None = None, typed: dict[str, str] | None = None
+) -> str:
+    account = access.account()
+    search = request.args.get("q", "").strip()[:_MAX_SEARCH]
+    page = Paging.asked(_PER_PAGE)
+    found, total = parts.apps.page(account, search=search, offset=page.offset, limit=page.size)
+    standings, notice = _standings(parts, found)
+    return render_template(
+        "home.html",
+        apps=found,
+        total=total,
+        search=search,
+        paging=page.of(total),
+        standings=standings,
+        notice=notice,
+        marks={app.app_id: words.app_mark(standings.get(app.app_id)) for app in found},
+        owners={a.id: a.name for a in parts.accounts.all()} if account.is_operator else {},
+        refused=refused,
+        typed=typed or {},
+        # A bookmark of ours, and what the first visit of an account without apps begins with.
+        making=bool(refused) or "new" in request.args,
+    )
+
+
+def _standings(parts: Parts, apps: list[App]) -> tuple[dict[str, dict[str, Any]], ApiError | None]:
+    """Return what Deploy says of the apps, in one call; the error where it says nothing."""
+    if not apps:
+        return {}, None
+    try:
+        found = parts.deploy.get("/deploy/apps", appId=[app.app_id for app in apps])
+    except ApiError as exc:
+        return {}, exc
+    return {standing["appId"]: standing for standing in found}, None

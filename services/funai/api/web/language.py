@@ -57,6 +57,11 @@ def translate_number(singular: str, plural: str, number: int) -> str:
     return _catalogue(current()).ngettext(singular, plural, number)
 
 
+def later(text: str) -> str:
+    """Mark a text of a table: it is a msgid, and is translated where it is shown."""
+    return text
+
+
 @cache
 def _catalogue(language: str) -> gettext.NullTranslations:
     found = gettext.NullTranslations()

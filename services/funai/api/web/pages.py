@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, make_response, render_template
+from flask import Blueprint, Response, make_response, render_template, request
 
 from funai.api import access
-from funai.api.web import headers, home, language, sign_in
+from funai.api.web import appearance, faults, headers, home, language, moments, sign_in
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from funai.api.parts import Parts
 
+_STATIC = Path(__file__).parent / "static"
+
 
 def register(app: Flask, parts: Parts) -> None:
     """Add the pages to the application."""
     language.install(app)
+    moments.install(app)
     headers.install(app)
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
     shared = Blueprint(
         "web",
         __name__,
@@ -28,10 +35,18 @@ def register(app: Flask, parts: Parts) -> None:
         static_url_path="/static",
     )
     app.register_blueprint(shared)
-    for module in (sign_in, home):
+    for module in (sign_in, appearance, home):
         app.register_blueprint(module.create_blueprint(parts))
+    assets = _fingerprint()
     app.context_processor(
-        lambda: {"me": access.account_or_none(), "public_url": parts.settings.public_url}
+        lambda: {
+            "me": access.account_or_none(),
+            "public_url": parts.settings.public_url,
+            "has_docs": parts.settings.docs_dir is not None,
+            "theme": appearance.current(),
+            "here": _here(),
+            "assets": assets,
+        }
     )
 
 
@@ -42,4 +57,24 @@ def sign_in_url(back: str) -> str:
 
 def error_page(status: int, message: str) -> Response:
     """Return a page that says what went wrong."""
-    return make_response(render_template("error.html", status=status, message=message), status)
+    page = render_template(
+        "error.html",
+        status=status,
+        title=faults.title(status),
+        message=language.translate(message),
+        advice=faults.advice(status),
+    )
+    return make_response(page, status)
+
+
+def _here() -> str:
+    """Return the page in hand as a path to come back to; of what only takes forms, the way in."""
+    return request.full_path.rstrip("?") if request.method == "GET" else "/"
+
+
+def _fingerprint() -> str:
+    """Return what changes with the files that browsers keep."""
+    found = hashlib.sha256()
+    for path in sorted(_STATIC.iterdir()):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:10]
