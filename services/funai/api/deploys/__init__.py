@@ -1,0 +1,1 @@
+"""Deploying apps for their owners, and what these may see of it."""
