@@ -12,7 +12,7 @@ from flask.sessions import SecureCookieSessionInterface
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from funai.api import access, preview, proxy
+from funai.api import access, docs, preview, proxy
 from funai.api.accounts.service import AccountService
 from funai.api.apps.service import AppService
 from funai.api.deploy_client import DeployClient
@@ -86,6 +86,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
 
 def _register_routes(app: Flask, parts: Parts) -> None:
     app.register_blueprint(preview.create_blueprint(parts))
+    app.register_blueprint(docs.create_blueprint(parts.settings.docs_dir))
     pages.register(app, parts)
 
 
