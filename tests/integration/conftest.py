@@ -28,6 +28,8 @@ _TEMPLATE = "funai_template"
 _NUMBERS = itertools.count(1)
 
 
+# Before the hook of pytest-xdist, which reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let one worker of pytest-xdist have a file's tests, and those that share more than that."""
     for item in items:
