@@ -16,6 +16,7 @@ from funai.deploy.config import (
     Settings,
     settings_keys,
 )
+from funai.deploy.notifications.webhooks import read_webhooks
 from funai.deploy.registries.model import RegistryError, read_accounts
 
 #: Wrong settings: systemd does not start the service again before they change.
@@ -60,6 +61,7 @@ def _serve() -> int:
     settings = Settings.from_env(os.environ)
     # The worker reads it; here a wrong one ends the service in a way that systemd does not repeat.
     read_accounts(settings.retention.registries_file)
+    read_webhooks(settings.webhooks.file)
     from funai.deploy.server import Server  # noqa: PLC0415 - migrate needs none of it
 
     Server(settings).run()

@@ -58,6 +58,7 @@ class Gatekeeper:
             "nodes": admin,
             "placements": admin,
             "runners": admin,
+            "webhooks": admin,
             "heartbeats": _demand(headers.NODE_TOKEN, secrets.node, knows_node_token),
             "route_table": _demand(headers.GATEWAY_TOKEN, secrets.gateway),
             "leases": self._check_runner,

@@ -41,6 +41,11 @@ from funai.deploy.metrics import Metrics
 from funai.deploy.nodes import routes as node_routes
 from funai.deploy.nodes.absence import MARK_ROUNDS, Absence
 from funai.deploy.nodes.service import NodeService
+from funai.deploy.notifications import routes as webhook_routes
+from funai.deploy.notifications.notices import Notices
+from funai.deploy.notifications.sender import Sender
+from funai.deploy.notifications.service import WebhookService
+from funai.deploy.notifications.webhooks import read_webhooks
 from funai.deploy.parts import Parts
 from funai.deploy.placements import routes as placement_routes
 from funai.deploy.placements.service import PlacementService
@@ -83,6 +88,7 @@ class Deploy:
 
     app: OpenAPI
     reaper: Reaper
+    sender: Sender
     parts: Parts
 
 
@@ -91,7 +97,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
 
     :param engine: where connections come from; tests pass their own
     """
-    limits = settings.limits
+    limits, webhooks = settings.limits, read_webhooks(settings.webhooks.file)
     parts = Parts(
         settings=settings,
         database=Database(engine or make_engine(settings.database, pool_size=limits.threads)),
@@ -101,6 +107,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
         log_added=Bell(settings.log_followers, "followers of logs", each=True),
         absence=Absence(limits.node_stale, usual=limits.reaper * MARK_ROUNDS),
         log_places=threading.BoundedSemaphore(settings.log_followers),
+        notices=Notices(webhooks, settings.public_base_url),
     )
     app = OpenAPI(
         "funai.deploy",
@@ -118,10 +125,11 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
     )
     apps = AppService(parts, agent, retention)
     _register_routes(app, parts, apps)
+    app.register_api(webhook_routes.create_blueprint(WebhookService(parts, webhooks)))
     app.register_api(app_logs.create_blueprint(app_logs.AppLogService(parts, agent)))
     _register_guards(app, parts)
     _register_errors(app)
-    return Deploy(app, Reaper(parts, apps), parts)
+    return Deploy(app, Reaper(parts, apps), Sender(parts, webhooks), parts)
 
 
 def _register_routes(app: OpenAPI, parts: Parts, apps: AppService) -> None:

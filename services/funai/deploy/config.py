@@ -195,6 +195,39 @@ class RetentionSettings:
 
 
 @dataclass(frozen=True)
+class WebhookSettings:
+    """Where notices go, and how long that is tried."""
+
+    #: What an operator declared; None: nobody is told of anything.
+    file: Path | None = None
+    #: Tries of one delivery. With pauses of 15 s, 60 s, 240 s and so on the last is after a day.
+    attempts: int = 8
+    #: Pause after the first try that failed; each further one is four times as long.
+    backoff: float = 15.0
+    #: For a connection, and again for the answer.
+    timeout: float = 5.0
+    #: Deliveries that are kept, whatever their state, and for how long.
+    kept_rows: int = 10_000
+    kept_days: int = 14
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> WebhookSettings:
+        """Read ``DEPLOY_WEBHOOKS_FILE`` and ``DEPLOY_WEBHOOK_*``.
+
+        :raises ConfigError: naming the variable
+        """
+        path = env.get("DEPLOY_WEBHOOKS_FILE", "").strip()
+        return cls(
+            file=Path(path) if path else None,
+            attempts=_number(env, "DEPLOY_WEBHOOK_ATTEMPTS", cls.attempts, 1, 20),
+            backoff=_seconds(env, "DEPLOY_WEBHOOK_BACKOFF_SECONDS", cls.backoff),
+            timeout=_seconds(env, "DEPLOY_WEBHOOK_TIMEOUT_SECONDS", cls.timeout),
+            kept_rows=_number(env, "DEPLOY_WEBHOOK_KEPT_ROWS", cls.kept_rows, 100, 1_000_000),
+            kept_days=_number(env, "DEPLOY_WEBHOOK_KEPT_DAYS", cls.kept_days, 2, 365),
+        )
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything Deploy can be told from outside.
 
@@ -208,6 +241,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     logs: LogSettings = field(default_factory=LogSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     #: Base URL of the public edge, for the field ``publicUrl``; empty leaves the field null.
     public_base_url: str = ""
     #: Whether a node without a token of its own may show the shared one.
@@ -232,6 +266,7 @@ class Settings:
             limits=Limits.from_env(env),
             logs=LogSettings.from_env(env),
             retention=RetentionSettings.from_env(env),
+            webhooks=WebhookSettings.from_env(env),
             public_base_url=_base_url(env, "DEPLOY_PUBLIC_BASE_URL"),
             shared_node_token=_is_allowed(env, "DEPLOY_SHARED_NODE_TOKEN"),
         )

@@ -51,6 +51,17 @@ class Metrics:
         self.reaped = Counter(
             "funai_deploy_reaped", "Jobs that the reaper ended.", ("why",), registry=self._registry
         )
+        self.webhook_tries = Counter(
+            "funai_deploy_webhook_tries",
+            "Tries to deliver a notice to a webhook.",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self.webhook_lost = Counter(
+            "funai_deploy_webhook_lost",
+            "Deliveries that went undelivered, beyond the bounds of rows or days.",
+            registry=self._registry,
+        )
 
     def render(self) -> bytes:
         """Return all figures in Prometheus' text format."""

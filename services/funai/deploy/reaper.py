@@ -21,6 +21,8 @@ from funai.deploy.jobs.pausing import count_crash
 from funai.deploy.jobs.repository import Candidate, JobRepository
 from funai.deploy.nodes import absence
 from funai.deploy.nodes.repository import NodeRepository
+from funai.deploy.notifications import repository as deliveries
+from funai.deploy.notifications.notices import tell_node
 from funai.deploy.placements.model import Waiting, decide
 from funai.deploy.placements.repository import AppRepository, PlacementRepository
 from funai.deploy.retention.model import EVENT_DAYS, LOG_DAYS
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from funai.deploy.apps.service import AppService
     from funai.deploy.jobs.model import Job
+    from funai.deploy.nodes.model import Node
     from funai.deploy.parts import Parts
 
 _LOG = logging.getLogger(__name__)
@@ -38,6 +41,8 @@ _BATCH = 50
 #: Rounds between two sweeps of old rows and leftovers.
 _SWEEP_ROUNDS = 30
 _EVENT_BATCH = 1000
+_DELIVERY_BATCH = 500
+_DELIVERY_ROUNDS = 20
 
 
 class Reaper:
@@ -98,7 +103,7 @@ class Reaper:
         elif job.lease_expire_at != seen.lease_expire_at:
             return  # A heartbeat came in between.
         elif job.superseded_by is not None:
-            end_job(connection, job, model.superseded(job))
+            end_job(connection, job, model.superseded(job), self._parts.notices)
         elif self._parts.absence.lasts:
             return  # Its runner may be alive: Deploy was not here to hear it.
         elif job.attempt >= limits.max_attempts:
@@ -114,9 +119,10 @@ class Reaper:
             reason_code=code,
             reason=text,
         )
-        if end_job(connection, job, ending):
+        if end_job(connection, job, ending, self._parts.notices):
             if code == model.LEASE_EXHAUSTED:
-                count_crash(connection, job, self._parts.settings.limits.pause_after)
+                pause_after = self._parts.settings.limits.pause_after
+                count_crash(connection, job, pause_after, self._parts.notices)
             self._parts.metrics.reaped.labels(code).inc()
             _LOG.warning(
                 "reaped", extra={"fields": {"jobId": job.id, "appId": job.app_id, "why": code}}
@@ -161,13 +167,36 @@ class Reaper:
             metrics.active_jobs.labels(status).set(counts.get(status, 0))
         for health in NodeHealth:
             metrics.nodes.labels(health).set(sum(node.health is health for node in nodes))
+        self._tell(nodes)
+
+    def _tell(self, nodes: list[Node]) -> None:
+        if self._parts.absence.lasts:
+            return  # Nobody's age says much now.
+        for node in nodes:
+            if node.is_news:
+                self._parts.database.run(partial(tell_node, node=node, notices=self._parts.notices))
 
     def _sweep(self) -> None:
         database = self._parts.database
         database.run(lambda c: events.prune(c, older_than_days=EVENT_DAYS, limit=_EVENT_BATCH))
         database.run(lambda c: delete_old_logs(c, older_than_days=LOG_DAYS, limit=_BATCH))
         database.run(runners.forget_old)
+        self._sweep_deliveries()
         self._apps.clear_leftovers(_BATCH)
+
+    def _sweep_deliveries(self) -> None:
+        settings = self._parts.settings.webhooks
+        for _ in range(_DELIVERY_ROUNDS):
+            gone, lost = self._parts.database.run(
+                lambda c: deliveries.prune(
+                    c, rows=settings.kept_rows, days=settings.kept_days, limit=_DELIVERY_BATCH
+                )
+            )
+            if lost:
+                self._parts.metrics.webhook_lost.inc(lost)
+                _LOG.warning("webhook deliveries given up", extra={"fields": {"count": lost}})
+            if gone < _DELIVERY_BATCH:
+                return
 
 
 def _too_long(job: Job, max_running_seconds: int) -> tuple[str, str]:

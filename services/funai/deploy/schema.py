@@ -51,6 +51,8 @@ node = Table(
     Column("token_hash", String(64)),
     #: Beats in a row since the node was last stale, at most two.
     Column("good_beats", Integer),
+    #: Whether webhooks were last told that the node is stale.
+    Column("told_stale", Integer),
 )
 
 placement = Table(
@@ -135,6 +137,26 @@ app = Table(
     Column("crashes", Integer),
     Column("paused_at", DATETIME(fsp=6)),
     Column("pause_reason", String(1024)),
+)
+
+#: One row per notice and webhook.
+webhook_delivery = Table(
+    "fun_ai_deploy_webhook_delivery",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=True),
+    Column("delivery_id", String(36)),
+    Column("notice_id", String(36)),
+    Column("webhook", String(64)),
+    Column("notice", String(32)),
+    Column("at", DATETIME(fsp=6)),
+    Column("data", Text),
+    Column("state", String(16)),
+    Column("attempts", Integer),
+    #: When it is due, or another Deploy may take the running try for lost; null once it has ended.
+    Column("next_attempt_at", DATETIME(fsp=6)),
+    Column("last_status", Integer),
+    Column("last_error", String(512)),
+    Column("ended_at", DATETIME(fsp=6)),
 )
 
 job_event = Table(

@@ -1,4 +1,4 @@
-"""Serves Deploy: gunicorn, one process of threads, and the reaper beside them."""
+"""Serves Deploy: gunicorn, one process of threads, reaper and sender beside them."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "control_socket_disable": True,
             "loglevel": "warning",
             "post_worker_init": self._begin,
+            "worker_exit": self._end,
         }
         for name, value in options.items():
             self.cfg.set(name, value)
@@ -69,12 +70,19 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             msg = "the worker began before the application was loaded"
             raise RuntimeError(msg)
         deploy.reaper.start()
+        deploy.sender.start()
         logging.getLogger(__name__).info("serving", extra={"fields": {"bind": self._settings.bind}})
 
         def end(number: int, frame: FrameType | None) -> None:
             # Requests that wait go home first, or they would hold up the stop for half a minute.
             deploy.parts.close()
             deploy.reaper.stop()
+            deploy.sender.stop()
             worker.handle_exit(number, frame)
 
         signal.signal(signal.SIGTERM, end)
+
+    def _end(self, _server: Any, _worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+        if self._deploy is not None:
+            self._deploy.sender.stop()
+            self._deploy.sender.join()

@@ -58,6 +58,7 @@ OWN_TABLES = [
     "fun_ai_deploy_runner",
     "fun_ai_deploy_route_version",
     "fun_ai_deploy_alive",
+    "fun_ai_deploy_webhook_delivery",
     "fun_ai_deploy_app_settings",
     "fun_ai_deploy_alembic_version",
 ]

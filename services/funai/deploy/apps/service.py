@@ -196,7 +196,7 @@ class AppService:
                 reason_code=CANCELLED_BY_CALLER,
                 reason="the app is being removed",
             )
-            end_job(connection, active, ending)
+            end_job(connection, active, ending, self._parts.notices)
         return replace(self._home(connection, app_id), fence=fence)
 
     def _purge(self, connection: Connection, app_id: str) -> Purged:

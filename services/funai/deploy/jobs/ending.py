@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from funai.deploy.jobs.model import Ending, Job
+    from funai.deploy.notifications.notices import Notices
 
 
-def end_job(connection: Connection, found: Job, ending: Ending) -> bool:
+def end_job(connection: Connection, found: Job, ending: Ending, notices: Notices) -> bool:
     """End the job if it is still as it was found; tell whether it was. The app's row is locked."""
     if not JobRepository(connection).end(found, ending):
         return False
@@ -38,6 +39,7 @@ def end_job(connection: Connection, found: Job, ending: Ending) -> bool:
     )
     AppRunRepository(connection).follow(found, ending.status, ending.error_message)
     follow_job(connection, found, ending.status, ending.detail.get("result"))
+    notices.job_ended(connection, found, ending)
     if ending.status is JobStatus.SUCCEEDED:
         AppRepository(connection).change(found.app_id, crashes=0)
     if ending.status is JobStatus.SUCCEEDED and found.node_id is not None:

@@ -212,7 +212,7 @@ class LeaseService:
             return False
         if beat.fence is not None and beat.fence != found.fence:
             return False
-        return end_job(connection, found, superseded(found))
+        return end_job(connection, found, superseded(found), self._parts.notices)
 
     def _record_phase(self, connection: Connection, job: Job, beat: Extension) -> None:
         events.record(
@@ -246,7 +246,8 @@ class LeaseService:
             found = jobs.get(report.job_id) or unlocked
             holds = found.status is JobStatus.RUNNING and found.runner_id == report.runner_id
             current = report.fence is None or report.fence == found.fence
-            ended = holds and current and end_job(connection, found, _ending(report))
+            ended = holds and current
+            ended = ended and end_job(connection, found, _ending(report), self._parts.notices)
             if not ended and not is_replay(found, report):
                 raise lost_lease(found, report.runner_id, report.fence)
             view = jobs.view(report.job_id, self._parts.node_stale)

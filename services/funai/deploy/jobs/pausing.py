@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from funai.deploy.jobs.model import Job
+    from funai.deploy.notifications.notices import Notices
 
 PAUSED = "APP_PAUSED"
 
 
-def count_crash(connection: Connection, job: Job, limit: int) -> bool:
+def count_crash(connection: Connection, job: Job, limit: int, notices: Notices) -> bool:
     """Count a job that ended without a word of its runner; tell whether that paused its app.
 
     :param limit: such jobs in a row that pause an app
@@ -31,7 +32,7 @@ def count_crash(connection: Connection, job: Job, limit: int) -> bool:
     apps.change(job.app_id, crashes=crashes)
     if crashes < limit:
         return False
-    apps.pause(
+    is_news = apps.pause(
         job.app_id,
         f"{crashes} jobs of it in a row ended without a word of their runner, the newest was"
         f" {job.id}",
@@ -39,6 +40,8 @@ def count_crash(connection: Connection, job: Job, limit: int) -> bool:
     pause = apps.get(job.app_id).pause
     if pause is None:
         return False
+    if is_news:
+        notices.app_paused(connection, pause, job.id)
     for other in JobRepository(connection).active_of(job.app_id):
         if other.status is JobStatus.PENDING:
             explain(connection, Candidate.of(other), Waiting(PAUSED, pause.sentence))

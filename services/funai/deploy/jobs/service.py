@@ -151,7 +151,8 @@ class JobService:
         if not JobRepository(connection).ask_to_end(active.id, by_id):
             raise active_conflict(active)
         if active.status is JobStatus.PENDING:
-            if not end_job(connection, active, superseded(replace(active, superseded_by=by_id))):
+            ending = superseded(replace(active, superseded_by=by_id))
+            if not end_job(connection, active, ending, self._parts.notices):
                 raise active_conflict(active)
             return None
         events.record(
@@ -181,12 +182,12 @@ class JobService:
         return found
 
     def newest(
-        self, limit: int, app_id: str | None = None, statuses: Collection[JobStatus] = ()
+        self, limit: int, app_ids: Collection[str] = (), statuses: Collection[JobStatus] = ()
     ) -> list[JobView]:
-        """Return the newest jobs, newest first; of one app or of all, of some statuses or of any."""
+        """Return the newest jobs, newest first; of some apps or of all, of some statuses or of any."""
         stale = self._parts.node_stale
         return self._parts.database.run(
-            lambda c: JobRepository(c).newest(limit, stale, app_id, statuses)
+            lambda c: JobRepository(c).newest(limit, stale, app_ids, statuses)
         )
 
     def events(self, job_id: str) -> list[RecordedEvent]:
@@ -235,7 +236,8 @@ class JobService:
             jobs = JobRepository(connection)
             AppRepository(connection).lock(self._get(jobs, job_id).app_id)
             found = self._get(jobs, job_id)
-            if check_transition(found, ending.status) and not end_job(connection, found, ending):
+            is_due = check_transition(found, ending.status)
+            if is_due and not end_job(connection, found, ending, self._parts.notices):
                 msg = f"job {job_id} changed while it was moved; look at it and try again"
                 raise ConflictError(msg)
             return found.status, self._get(jobs, job_id)

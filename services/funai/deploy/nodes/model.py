@@ -40,6 +40,15 @@ class Node:
     disk_free_bytes: int | None = None
     container_count: int | None = None
     token_hash: str | None = field(default=None, repr=False)
+    #: Whether webhooks were last told that it is stale.
+    told_stale: bool = False
+
+    @property
+    def is_news(self) -> bool:
+        """Whether webhooks were last told otherwise: of a node that beat once, and is not switched off."""
+        if self.told_stale:
+            return self.fresh
+        return self.enabled and not self.fresh and self.last_heartbeat_at is not None
 
     @property
     def disk_full(self) -> bool:

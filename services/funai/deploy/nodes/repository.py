@@ -58,6 +58,7 @@ def read(row: RowMapping) -> Node | None:
         disk_free_bytes=row["at_node_disk_free_bytes"],
         container_count=row["at_node_container_count"],
         token_hash=row["at_node_token_hash"],
+        told_stale=bool(row["at_node_told_stale"]),
     )
 
 
@@ -131,6 +132,15 @@ class NodeRepository:
                 *((node.c[name], value) for name, value in beat.figures().items()),
             )
         )
+
+    def note_told(self, node_id: int, *, stale: bool) -> bool:
+        """Note what webhooks are told of the node; tell whether they were told otherwise before."""
+        noted = self._connection.execute(
+            update(node)
+            .where(node.c.id == node_id, node.c.told_stale == int(not stale))
+            .values(told_stale=int(stale))
+        )
+        return noted.rowcount == 1
 
     def has_token(self, token_hash: str) -> bool:
         """Tell whether some node has that token of its own."""

@@ -130,13 +130,14 @@ class AppRepository:
             update(app).where(app.c.app_id == app_id).values(update_time=NOW, **values)
         )
 
-    def pause(self, app_id: str, reason: str) -> None:
-        """Pause the app from now on; one that is paused stays as it is."""
-        self._connection.execute(
+    def pause(self, app_id: str, reason: str) -> bool:
+        """Pause the app from now on; one that is paused stays as it is. Tell whether it was not."""
+        paused = self._connection.execute(
             update(app)
             .where(app.c.app_id == app_id, app.c.paused_at.is_(None))
             .values(paused_at=NOW, pause_reason=reason, update_time=NOW)
         )
+        return paused.rowcount == 1
 
     def resume(self, app_id: str) -> bool:
         """End the app's pause and its count; tell whether it was paused."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +53,7 @@ def test_code_is_compiled(host: Host) -> None:
         ("deploy.env", "root", 0o640),
         ("migrate.env", "root", 0o600),
         ("registries.json", USER, 0o640),
+        ("webhooks.json", USER, 0o640),
     ],
 )
 def test_secrets_are_closed_to_others(host: Host, name: str, group: str, mode: int) -> None:
@@ -64,6 +66,32 @@ def test_secrets_are_in_no_unit_and_on_no_command_line(host: Host) -> None:
     assert MARK not in host.check_output("systemctl cat %s", UNIT)
     assert MARK not in host.check_output("ps -eo args")
     assert MARK not in host.check_output("journalctl --no-pager -o cat")
+
+
+def test_webhooks_are_those_that_were_declared(host: Host) -> None:
+    found = json.loads(host.file(f"{ETC}/webhooks.json").content_string)
+    assert [(hook["name"], hook["events"]) for hook in found] == [
+        ("chat", ["job.failed", "node.stale"])
+    ]
+
+
+def test_deploy_read_the_webhooks_and_tries_them(host: Host) -> None:
+    admin = "X-Admin-Token: molecule-only-admin-token-0123456789"
+    base = "http://127.0.0.1:7002/admin/webhooks"
+    host.check_output("curl -sf -X POST -H %s %s", admin, f"{base}/test?name=chat")
+    deliveries = f"curl -sf -H '{admin}' {base}/deliveries"
+    # Nobody listens there; the answer says so once it was tried.
+    said = host.check_output(
+        "for _ in $(seq 100); do " + deliveries + " | grep refused && exit; sleep 0.1; done; exit 1"
+    )
+    assert "no connection: Connection refused" in said
+    assert MARK not in said
+
+
+def test_receivers_may_be_reached_beside_peers(host: Host) -> None:
+    allowed = host.check_output("systemctl show -P IPAddressAllow %s", UNIT)
+    assert "192.0.2.80/32" in allowed
+    assert "192.0.2.91/32" in allowed
 
 
 def test_exposure_is_low(host: Host) -> None:

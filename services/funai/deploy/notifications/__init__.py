@@ -1,0 +1,1 @@
+"""Notifications: tells receivers that an operator declared what happened to jobs, apps and nodes."""
