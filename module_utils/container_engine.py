@@ -66,13 +66,21 @@ class Engine:
         name, tag = split_reference(reference)
         query = urlencode({"fromImage": name, "tag": tag})
         headers = registry_headers(self._accounts, reference)
-        answer = self._call(
-            "POST", f"/images/create?{query}", timeout=self._pull_timeout, headers=headers
-        )
-        # The status is sent before the work begins: a failure is in the last line.
-        last = json.loads(answer.strip().splitlines()[-1]) if answer.strip() else {}
-        if "error" in last:
-            msg = f"the image {reference} cannot be pulled: {last['error']}"
+        failure: object = None
+        try:
+            answer = self._call(
+                "POST", f"/images/create?{query}", timeout=self._pull_timeout, headers=headers
+            )
+            # The status is sent before the work begins: a failure is in the last line.
+            last = json.loads(answer.strip().splitlines()[-1]) if answer.strip() else {}
+            failure = last.get("error")
+        except EngineError as exc:
+            failure = exc
+        if failure:
+            msg = (
+                f"the image {reference} cannot be pulled: {failure}. Look whether the reference is "
+                f"right, the registry answers, and {self._accounts or 'no account'} opens it."
+            )
             raise EngineError(msg)
 
     def create(self, name: str, settings: JSONObject) -> None:

@@ -46,10 +46,12 @@ _CREDENTIALS = (
     "vault_db_password",
     "vault_db_observer_password",
     "vault_registry_pull_password",
+    "vault_first_operator_password",
 )
 _SETTINGS = (
     "communication_flows",
     "platform_ca_certificate",
+    "platform_console_url",
     "operator_addresses",
     "acceptance_image",
     "acceptance_next_image",

@@ -66,7 +66,8 @@ def _folder(tar: tarfile.TarFile, name: str, mode: int) -> None:
     tar.addfile(member)
 
 
-def _root() -> bytes:
+def root() -> bytes:
+    """Return the files of every image as a tar: busybox, its applets, and ``/cgi``."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, mode in (("bin", 0o755), ("cgi", 0o755), ("tmp", 0o1777)):
@@ -83,10 +84,10 @@ def _root() -> bytes:
 
 def build(engine: APIClient, repository: str) -> list[str]:
     """Import every variant as ``repository:<variant>``; return the references."""
-    root = _root()
+    files = root()
     for tag, command in _COMMANDS.items():
         engine.import_image_from_data(
-            root,
+            files,
             repository=repository,
             tag=tag,
             changes=[f"ENV RELEASE={tag}", "USER 65534", f"CMD {command}"],

@@ -29,6 +29,7 @@ class Answers(BaseHTTPRequestHandler):
         self._answer(404, {"message": "No such container: x"})
 
     def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path.endswith("/start"):
             self.send_response(304)
             self.end_headers()

@@ -11,6 +11,7 @@ import workspace_container
 from ansible.module_utils.container_engine import EngineError
 from ansible.module_utils.testing import patch_module_args
 from ansible.module_utils.workspace_host import Folders, PortMap
+from ansible.module_utils.workspace_keeper import Workspaces
 from ansible.module_utils.workspace_state import WorkspaceError
 
 from tests.unit.library.fake_engine import IMAGE, OTHER_IMAGE, FakeEngine, image
@@ -43,14 +44,14 @@ class Host:
             "uid": os.getuid(),
             **given,
         }
-        workspaces = workspace_container.Workspaces(
+        workspaces = Workspaces(
             self.engine,
             PortMap(str(self.ports_dir)),
             Folders(),
             lambda port: port not in self.listening,
         )
         self.engine.writes.clear()
-        return workspaces.converge(params, check_mode=check_mode)
+        return dict(workspaces.converge(params, check_mode=check_mode))
 
     def map_line(self, user: int = USER) -> str:
         return (self.ports_dir / f"ws-u-{user}.map").read_text().splitlines()[-1]
