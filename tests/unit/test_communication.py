@@ -22,6 +22,7 @@ HEADERS = {
     "X-Runner-Token": 7002,
     "X-Gateway-Token": 7002,
     "X-Runtime-Token": 7005,
+    "X-Preview-Token": 7003,
 }
 FLOWS: list[dict[str, Any]] = yaml.safe_load(
     (ROOT / "inventory/group_vars/all/communication.yml").read_text()
