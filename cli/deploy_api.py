@@ -13,12 +13,12 @@ import requests
 from cli.errors import CliError, UnknownError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from cli.platform import Platform
 
     #: Parameters of a request.
-    Wish = Mapping[str, object]
+    Wish = Mapping[str, str | int | list[str]]
 
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 20
@@ -27,6 +27,8 @@ _QUIET_SECONDS = 30
 #: An app may write nothing for long; Deploy itself ends the answer after ten minutes.
 _APP_QUIET_SECONDS = 660
 _PLACEMENTS = 2000
+#: Deploy takes 200, in a line of at most 8 kB.
+APPS_AT_ONCE = 100
 _OK, _UNAUTHORIZED, _NOT_FOUND, _TOO_BUSY = 200, 401, 404, 503
 
 
@@ -68,7 +70,7 @@ class DeployApi:
         """Yield the ids of the apps that are placed on a node."""
         offset = 0
         while True:
-            wish = {"nodeId": node_id, "offset": offset, "limit": _PLACEMENTS}
+            wish: Wish = {"nodeId": node_id, "offset": offset, "limit": _PLACEMENTS}
             page = self._one("/admin/runtime-nodes/placements", self._admin, wish)
             yield from (item["appId"] for item in page["items"])
             offset += len(page["items"])
@@ -81,15 +83,20 @@ class DeployApi:
         page = self._one("/admin/runtime-nodes/placements", self._admin, wish)
         return int(page["total"])
 
-    def app(self, app_id: str) -> dict[str, Any]:
-        """Return what runs of an app."""
-        return self._one(f"/deploy/apps/{_segment(app_id)}", self._api)
+    def apps(self, app_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return what runs of at most APPS_AT_ONCE apps; unknown ones are left out."""
+        return self._list("/deploy/apps", self._api, {"appId": list(app_ids)})
 
     def jobs(self, limit: int, app_id: str | None = None) -> list[dict[str, Any]]:
         """Return the newest jobs, of one app or of all."""
-        path = "/deploy/jobs/by-app" if app_id else "/deploy/jobs"
-        wish = {"limit": limit, **({"appId": app_id} if app_id else {})}
-        return self._list(path, self._api, wish)
+        if app_id is None:
+            return self._list("/deploy/jobs", self._api, {"limit": limit})
+        return self._list("/deploy/jobs/by-app", self._api, {"limit": limit, "appId": app_id})
+
+    def unended_jobs(self, limit: int) -> list[dict[str, Any]]:
+        """Return the newest jobs that wait or run."""
+        wish: Wish = {"limit": limit, "status": "PENDING,RUNNING"}
+        return self._list("/deploy/jobs", self._api, wish)
 
     def job(self, job_id: str) -> dict[str, Any]:
         """Return a job."""
@@ -144,7 +151,7 @@ class DeployApi:
             try:
                 answer = session.get(
                     self.url + path,
-                    params={key: str(value) for key, value in (wish or {}).items()},
+                    params=dict(wish or {}),
                     headers=headers,
                     timeout=(_CONNECT_SECONDS, quiet),
                     stream=stream,

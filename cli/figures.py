@@ -22,9 +22,11 @@ class Queue:
 
 
 def read_queue(jobs: list[dict[str, Any]], metrics: str) -> Queue:
-    """Return the queue by the newest jobs, which is exact, or where there are more by the figures.
+    """Return the queue by its newest jobs, which is exact, or where there are more by the figures.
 
     The figures are up to a few seconds old.
+
+    :param jobs: that have not ended, at most LISTED
     """
     waiting = [job for job in jobs if job["status"] == "PENDING"]
     counts = {

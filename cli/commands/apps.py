@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from cli import times, words
-from cli.deploy_api import DeployApi
-from cli.errors import UnknownError
+from cli.deploy_api import APPS_AT_ONCE, DeployApi
 from cli.figures import LISTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cli.platform import Platform
     from cli.view import Cell, View
 
-_AT_ONCE = 4
 _COLUMNS = ("app", "state", "revision", "node", "deployed", "url")
 
 
@@ -25,8 +20,12 @@ def apps(platform: Platform, view: View) -> int:
     api = DeployApi(platform)
     with view.waiting("asks Deploy which apps there are"):
         known = _known(api)
-    with view.waiting("asks Deploy for each app", len(known)) as done:
-        found = _ask(api, known, done)
+    found: list[dict[str, Any]] = []
+    pages = [known[n : n + APPS_AT_ONCE] for n in range(0, len(known), APPS_AT_ONCE)]
+    with view.waiting("asks Deploy what runs", len(pages)) as done:
+        for page in pages:
+            found += api.apps(page)
+            done()
     if view.as_json:
         at = times.iso(view.now)
         view.document({"version": 1, "at": at, "apps": [_document(app) for app in found]})
@@ -43,20 +42,6 @@ def _known(api: DeployApi) -> list[str]:
     found = {app for node in api.nodes() for app in api.apps_on(node["nodeId"])}
     found.update(job["appId"] for job in api.jobs(LISTED) if job["appId"])
     return sorted(found)
-
-
-def _ask(api: DeployApi, known: list[str], done: Callable[[], None]) -> list[dict[str, Any]]:
-    def ask(app_id: str) -> dict[str, Any] | None:
-        try:
-            return api.app(app_id)
-        except UnknownError:
-            # It was removed meanwhile.
-            return None
-        finally:
-            done()
-
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        return [app for app in pool.map(ask, known) if app is not None]
 
 
 def _document(app: dict[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def _ask_deploy(api: DeployApi, looks: list[Look]) -> Standing:
             looks,
             nodes=api.nodes(),
             runners=api.runners(),
-            queue=read_queue(api.jobs(LISTED), api.figures()),
+            queue=read_queue(api.unended_jobs(LISTED), api.figures()),
         )
     except CliError as error:
         return judgement.Standing(looks, deploy_problem=error.reason)
