@@ -24,7 +24,7 @@ def variables() -> dict[str, str]:
     registry = layout.address_of("forge")
     return {
         "FUNAI_EDGE_URL": f"http://{layout.address_of('api')}",
-        "FUNAI_CONSOLE_URL": f"http://{layout.address_of('api')}:8080",
+        "FUNAI_CONSOLE_URL": health.CONSOLE_URL,
         "FUNAI_CONSOLE_USER": "admin",
         "FUNAI_CONSOLE_PASSWORD": identity.secret("first_operator_password"),
         "FUNAI_DEPLOY_URL": health.DEPLOY_URL,

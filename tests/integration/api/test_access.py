@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.integration.api.process import PASSWORD, PREVIEW_TOKEN, run_api_command
+from tests.integration.api.process import PASSWORD, PREVIEW_TOKEN, PUBLIC_URL, run_api_command
 
 if TYPE_CHECKING:
     from tests.integration.api.process import ApiProcess
@@ -59,6 +59,12 @@ def test_a_form_without_its_token_is_refused(api: ApiProcess) -> None:
 def test_signing_in_leads_nowhere_else(api: ApiProcess, path: str) -> None:
     answer = api.browser().submit("/sign-in", "/sign-in", name="bob", password=PASSWORD, next=path)
     assert answer.headers["Location"] == "/"
+
+
+def test_signing_in_leads_back_to_the_preview_on_the_origin_of_the_apps(api: ApiProcess) -> None:
+    path = "/ws/2/page?x=1"
+    answer = api.browser().submit("/sign-in", "/sign-in", name="bob", password=PASSWORD, next=path)
+    assert answer.headers["Location"] == f"{PUBLIC_URL}{path}"
 
 
 def test_a_preview_is_for_its_user_and_for_operators(api: ApiProcess) -> None:

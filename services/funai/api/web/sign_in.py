@@ -28,7 +28,7 @@ def create_blueprint(parts: Parts) -> Blueprint:
     @access.public
     def form() -> ResponseReturnValue:
         if access.account_or_none():
-            return redirect(own_path(request.args.get("next")))
+            return redirect(_onward(parts, own_path(request.args.get("next"))))
         return render_template("sign_in.html", next=own_path(request.args.get("next")))
 
     @blueprint.post("/sign-in")
@@ -45,7 +45,7 @@ def create_blueprint(parts: Parts) -> Blueprint:
         _leave(parts)
         session.permanent = True
         session[access.SESSION_KEY] = parts.sessions.begin(found)
-        return redirect(back)
+        return redirect(_onward(parts, back))
 
     @blueprint.post("/sign-out")
     @access.public
@@ -83,6 +83,11 @@ def own_path(value: str | None) -> str:
     except ValueError:
         return "/"
     return "/" if parts.scheme or parts.netloc or not value.isprintable() else value
+
+
+def _onward(parts: Parts, path: str) -> str:
+    """Return where a path leads: previews are on the origin of the apps, the rest is here."""
+    return f"{parts.settings.public_url}{path}" if path.startswith("/ws/") else path
 
 
 def _leave(parts: Parts) -> None:
