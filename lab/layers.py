@@ -48,7 +48,7 @@ _LONG_SCENARIOS = ("deploy", "engine", "runner")
 #: Workers among which unit tests are divided.
 _UNIT = ("--numprocesses=2", "--dist=worksteal")
 #: Workers that divide the files of integration tests among them: most of these wait for others.
-_INTEGRATION = ("--numprocesses=3", "--dist=loadgroup")
+_INTEGRATION = ("--numprocesses=3", "--dist=loadscope")
 _UP_SECONDS = 900
 
 
