@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from waitress import create_server
 
 from funai.runtime_agent.agent import Agent
-from funai.runtime_agent.app import create_app
+from funai.runtime_agent.app import LARGEST_BODY_BYTES, create_app
 from funai.runtime_agent.config import ConfigError, Settings
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # A deploy holds a thread until the app answers; the rest stay free for health and status.
 _THREADS = 16
-_LARGEST_BODY_BYTES = 64 * 1024
 
 
 def main() -> int:
@@ -37,7 +36,9 @@ def main() -> int:
         create_app(settings, agent),
         listen=settings.bind,
         threads=_THREADS,
-        max_request_body_size=_LARGEST_BODY_BYTES,
+        max_request_body_size=LARGEST_BODY_BYTES,
+        # A body may hold secrets: none is put on disk meanwhile.
+        inbuf_overflow=2 * LARGEST_BODY_BYTES,
         ident="",
         # Without it a client that goes away is only noticed when it is written to.
         channel_request_lookahead=1,

@@ -27,6 +27,7 @@ from funai.runtime_agent.engine.images import Images
 from funai.runtime_agent.gateway import Gateway
 from funai.runtime_agent.heartbeat import Heartbeat
 from funai.runtime_agent.metrics import Metrics
+from funai.runtime_agent.vault import Vault
 
 if TYPE_CHECKING:
     from funai.runtime_agent.config import Settings
@@ -64,6 +65,7 @@ class Agent:
             ),
             gateway=Gateway(routes, settings.gateway_probe_url),
             holds=Holds(),
+            vault=Vault(settings.state_dir / "settings.key"),
             node_name=settings.node_name,
             gateway_base_url=settings.gateway_base_url,
             warm_seconds=settings.warm_seconds,

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 TOKEN_HEADER = "X-Runtime-Token"  # noqa: S105 - the header's name
 HEALTH_PATH = "/internal/health"
-_LARGEST_BODY_BYTES = 64 * 1024
+#: An environment of 128 KiB, each byte of it up to six of JSON, and the rest.
+LARGEST_BODY_BYTES = 1024 * 1024
 
 
 def create_app(settings: Settings, agent: Agent) -> Flask:
     """Return the WSGI application over a built agent."""
     app = Flask("funai-runtime-agent", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.register_blueprint(
         app_routes.create_blueprint(agent.apps, agent.pruner, settings.ready_seconds)
     )

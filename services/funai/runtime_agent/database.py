@@ -76,6 +76,13 @@ CREATE TABLE IF NOT EXISTS warm (
     health_path TEXT NOT NULL,
     until REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS app_settings (
+    app_id TEXT NOT NULL,
+    -- stands for the settings in the other tables
+    mark TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (app_id, mark)
+);
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
@@ -96,6 +103,10 @@ _ADDED = (
     ("app", "health_path", "TEXT NOT NULL DEFAULT '/'"),
     ("operation", "release", "TEXT NOT NULL DEFAULT ''"),
     ("operation", "health_path", "TEXT NOT NULL DEFAULT '/'"),
+    # mark of the settings it was given, see app_settings; empty: none
+    ("app", "settings", "TEXT NOT NULL DEFAULT ''"),
+    ("operation", "settings", "TEXT NOT NULL DEFAULT ''"),
+    ("warm", "settings", "TEXT NOT NULL DEFAULT ''"),
     # 1 where the container is a warm one
     ("operation", "reused", "INTEGER NOT NULL DEFAULT 0"),
     # when it last began to serve; 0: it never did
@@ -153,6 +164,7 @@ class Database:
             raise sqlite3.DatabaseError(msg)
         connection.executescript(_SCHEMA)
         _upgrade(connection)
+        _check_columns(connection)
         connection.execute("BEGIN IMMEDIATE")
         self._check(connection)
         # A flipped bit in the header can make a file that reads well and takes no write.
@@ -216,3 +228,31 @@ def _upgrade(connection: sqlite3.Connection) -> None:
             if table == "image" and "previous_image_id" in earlier:
                 connection.execute(_ORDER_OF_EARLIER_IMAGES)
     connection.execute("COMMIT")
+
+
+def _check_columns(connection: sqlite3.Connection) -> None:
+    """Find out whether a flipped bit gave a column another name, which SQLite does not mind.
+
+    :raises sqlite3.DatabaseError: naming what is missing
+    """
+    model = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        model.row_factory = sqlite3.Row
+        model.executescript(_SCHEMA)
+        _upgrade(model)
+        missing = _columns(model) - _columns(connection)
+    finally:
+        model.close()
+    if missing:
+        msg = f"columns are missing: {sorted(missing)}"
+        raise sqlite3.DatabaseError(msg)
+
+
+def _columns(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    return {
+        (row["tbl"], row["col"])
+        for row in connection.execute(
+            "SELECT m.name AS tbl, c.name AS col FROM sqlite_schema m, pragma_table_info(m.name) c"
+            " WHERE m.type = 'table'"
+        )
+    }

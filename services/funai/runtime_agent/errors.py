@@ -116,6 +116,12 @@ class EngineFailedError(AgentError):
     reason = "ENGINE_FAILED"
 
 
+class SettingsLostError(AgentError):
+    """Nothing on the node tells with which settings an app's container has to be made."""
+
+    reason = "SETTINGS_LOST"
+
+
 class RouteFailedError(AgentError):
     """The node's gateway does not serve the app as it should."""
 

@@ -121,7 +121,7 @@ def test_base_path_of_the_app_is_accepted(node_of_module: Node, base_path: str |
         pytest.param(b"", 422, id="empty"),
         pytest.param(b"{", 422, id="broken"),
         pytest.param(b"[]", 422, id="list"),
-        pytest.param(b'{"appId": "' + b"a" * 200_000 + b'"}', 413, id="oversized"),
+        pytest.param(b'{"appId": "' + b"a" * 2_000_000 + b'"}', 413, id="oversized"),
     ],
 )
 def test_body_that_is_no_object_is_refused(node_of_module: Node, body: bytes, status: int) -> None:

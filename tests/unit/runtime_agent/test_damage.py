@@ -74,6 +74,18 @@ def test_no_flipped_bit_stops_the_agent(tmp_path: Path, healthy: bytes) -> None:
         use(open_state(path))
 
 
+def test_column_of_another_name_is_found_out(tmp_path: Path, healthy: bytes) -> None:
+    path = tmp_path / "agent.db"
+    path.write_bytes(healthy)
+    connection = sqlite3.connect(path)
+    connection.execute("ALTER TABLE image RENAME COLUMN pulled TO pulme")
+    connection.close()
+
+    use(open_state(path))
+
+    assert list(tmp_path.glob("agent.db.damaged-*"))
+
+
 def test_flipped_fence_is_found_out_and_taken_from_the_journal(
     tmp_path: Path, healthy: bytes
 ) -> None:
@@ -87,6 +99,20 @@ def test_flipped_fence_is_found_out_and_taken_from_the_journal(
     found = open_state(path).get("shop")
 
     assert (found.state, found.max_fence) == (AppState.NEW, 29)
+
+
+def test_record_of_an_agent_without_settings_stays(tmp_path: Path, healthy: bytes) -> None:
+    path = tmp_path / "agent.db"
+    path.write_bytes(healthy)
+    connection = sqlite3.connect(path)
+    for table in ("app", "operation", "warm"):
+        connection.execute(f"ALTER TABLE {table} DROP COLUMN settings")
+    connection.execute("DROP TABLE app_settings")
+    connection.commit()
+    connection.close()
+
+    assert open_state(path).get("shop") == SHOP
+    assert not list(tmp_path.glob("agent.db.damaged-*"))
 
 
 def test_record_that_reads_stays(tmp_path: Path, healthy: bytes) -> None:

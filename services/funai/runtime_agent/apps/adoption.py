@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from funai.contract.release import is_release
 from funai.gateway.routes import InvalidRouteError, Route
 from funai.runtime_agent.apps.answer import deployed
+from funai.runtime_agent.apps.given import settings_of_container
 from funai.runtime_agent.apps.model import App, AppState
 from funai.runtime_agent.engine import containers as labels
 
@@ -42,6 +43,7 @@ def adopt(parts: Parts) -> None:
         _LOG.warning("adopting %s as app %s from its labels", chosen.container_name, app_id)
         chosen = replace(chosen, answer=deployed(parts, chosen, {}))
         parts.apps.save(replace(chosen, max_fence=highest, closed_fence=highest))
+        _keep_settings(parts, chosen)
 
 
 def _choose(candidates: list[App], saved: str) -> App:
@@ -86,9 +88,18 @@ def _renew(parts: Parts, known: App, candidates: list[App], saved: str) -> None:
         _LOG.warning("record of app %s is old: %s serves it", known.app_id, chosen.container_name)
         chosen = replace(chosen, answer=deployed(parts, chosen, {}))
         parts.apps.decide(replace(chosen, max_fence=highest, closed_fence=chosen.fence))
+        _keep_settings(parts, chosen)
     elif highest > known.max_fence:
         _LOG.warning("app %s: fence %d from labels, the record had less", known.app_id, highest)
         parts.apps.save(replace(known, max_fence=highest))
+
+
+def _keep_settings(parts: Parts, app: App) -> None:
+    """Keep what the app's container was given, so that it can be made again once it is gone."""
+    container = parts.containers.find(app.container_name) if app.settings else None
+    if container is not None:
+        sealed = parts.vault.seal(settings_of_container(container))
+        parts.apps.keep_settings(app.app_id, app.settings, sealed)
 
 
 def _has(candidates: list[App], known: App) -> bool:
@@ -117,6 +128,7 @@ def _app_of(container: Container) -> App | None:
             image_id=container.image_id,
             release=_release_of(container),
             health_path=container.labels.get(labels.HEALTH) or "/",
+            settings=container.labels.get(labels.SETTINGS, ""),
         )
     except (KeyError, ValueError, IndexError) as exc:
         _LOG.warning("container %s has no usable labels: %r", container.name, exc)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from funai.contract.app_settings import MILLI
 from funai.runtime_agent.apps.answer import deployed
 from funai.runtime_agent.apps.identity import check_identity, is_of
 from funai.runtime_agent.apps.launch import container_spec, wait_ready
@@ -21,12 +22,14 @@ from funai.runtime_agent.errors import (
     AgentError,
     ContainerExitedError,
     EngineFailedError,
+    InvalidRequestError,
     NeverReadyError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from funai.runtime_agent.apps.app_settings import AppSettings
     from funai.runtime_agent.apps.drain import Drains
     from funai.runtime_agent.apps.holds import Hold
     from funai.runtime_agent.apps.model import App, DeployRequest
@@ -74,6 +77,7 @@ class Deployment:
 
         :raises AgentError: the old container and its route are as they were
         """
+        self._check_room(request.settings)
         durations = Durations()
         with durations.measure("pull"):
             image = self._parts.images.resolve(request.image)
@@ -102,7 +106,9 @@ class Deployment:
         with self._undone_on_failure(operation):
             if not operation.reused:
                 with durations.measure("start"):
-                    parts.containers.create(container_spec(operation, image.start_reference))
+                    parts.containers.create(
+                        container_spec(operation, image.start_reference, request.settings)
+                    )
                 operation = parts.apps.advance(operation, Phase.STARTED)
             with durations.measure("ready"):
                 direct = wait_ready(parts.containers, operation, ready_seconds, hold)
@@ -170,7 +176,13 @@ class Deployment:
     def _prepare_reuse(self, request: DeployRequest, image: Image) -> Operation | None:
         """Open a journal entry for the warm container; None where it is not what is asked for."""
         app, warm = self._parts.apps.get(request.app_id), self._parts.apps.warm(request.app_id)
-        setup = Setup(request.user_id, image.digest, request.port, request.health_path)
+        setup = Setup(
+            request.user_id,
+            image.digest,
+            request.port,
+            request.health_path,
+            self._parts.vault.mark(request.settings),
+        )
         # Who deploys what runs already wants it started anew.
         if warm is None or warm.setup != setup or app.runs(setup):
             return None
@@ -185,7 +197,8 @@ class Deployment:
                 address=warm.address,
                 replaced=self._present(request, app, besides=warm.container_name),
                 reused=True,
-            )
+            ),
+            self._parts.vault.seal(request.settings),
         )
 
     def _prepare(self, request: DeployRequest, image: Image) -> Operation:
@@ -202,7 +215,11 @@ class Deployment:
                 pulled |= self._parts.images.resolve(image.start_reference).pulled
             try:
                 return self._parts.apps.prepare(
-                    operation, taken, pulled=pulled, number_name=number_name
+                    operation,
+                    taken,
+                    pulled=pulled,
+                    number_name=number_name,
+                    sealed=self._parts.vault.seal(request.settings),
                 )
             except LookupError as exc:
                 raise EngineFailedError(str(exc)) from exc
@@ -224,6 +241,7 @@ class Deployment:
             image_id=image.image_id,
             release=request.release,
             health_path=request.health_path,
+            settings=self._parts.vault.mark(request.settings),
         )
 
     def _present(
@@ -251,6 +269,25 @@ class Deployment:
                 continue
             replaced.append((name, container.addresses[0] if container.addresses else ""))
         return tuple(replaced)
+
+    def _check_room(self, settings: AppSettings) -> None:
+        """Refuse more than the node has: the engine's own words for it help nobody.
+
+        :raises InvalidRequestError: naming the limit
+        """
+        if settings.memory_mib is None and settings.cpus_milli is None:
+            return
+        memory_mib, cpus_milli = self._parts.containers.capacity()
+        for name, wanted, there, unit in (
+            ("memoryMib", settings.memory_mib, memory_mib, 1),
+            ("cpus", settings.cpus_milli, cpus_milli, MILLI),
+        ):
+            if wanted is not None and wanted > there:
+                msg = (
+                    f"limits.{name} is {wanted / unit:g}, more than the {there / unit:g} that node"
+                    f" {self._parts.node_name} has"
+                )
+                raise InvalidRequestError(msg, {"field": f"limits.{name}"})
 
     def _check_newest(self, app_id: str, fence: int | None, hold: Hold) -> None:
         hold.check()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from funai.contract import source_rules
+from funai.contract import app_settings, source_rules
 from funai.contract.ids import FieldError
 from funai.contract.release import is_release
 from funai.gateway.routes import APP_ID, APP_ID_RULE
+from funai.runtime_agent.apps.app_settings import AppSettings
 from funai.runtime_agent.apps.model import (
     DeployRequest,
     LogsRequest,
@@ -69,6 +70,7 @@ def read_deploy(body: object, ready_seconds: float) -> DeployRequest:
         ready_seconds=ready_seconds if ready is None else ready,
         release=_release(fields),
         health_path=_health_path(fields),
+        settings=_settings(fields),
     )
 
 
@@ -172,6 +174,24 @@ def _health_path(fields: Mapping[str, Any]) -> str:
     except FieldError:
         rule = "a path such as /health: printable ASCII, without spaces, '..', '\\' and '#'"
         _refuse("healthPath", rule, value)
+
+
+def _settings(fields: Mapping[str, Any]) -> AppSettings:
+    environment, limits = fields.get("environment"), fields.get("limits")
+    limits = {} if limits is None else limits
+    if not isinstance(limits, dict):
+        _refuse("limits", "an object", limits)
+    memory, cpus = limits.get("memoryMib"), limits.get("cpus")
+    try:
+        return AppSettings(
+            {} if environment is None else app_settings.environment("environment", environment),
+            None if memory is None else app_settings.memory_mib("limits.memoryMib", memory),
+            None if cpus is None else app_settings.cpus_milli("limits.cpus", cpus),
+        )
+    except FieldError as exc:
+        # No value in the evidence: it may be a secret.
+        field = str(exc).partition(" ")[0].rstrip(":")
+        raise InvalidRequestError(str(exc), {"field": field}) from exc
 
 
 def _flag(fields: Mapping[str, Any], field: str) -> bool:

@@ -16,6 +16,7 @@ from funai.runtime_agent.errors import (
 from funai.runtime_agent.http_probe import Answer, get
 
 if TYPE_CHECKING:
+    from funai.runtime_agent.apps.app_settings import AppSettings
     from funai.runtime_agent.apps.holds import Hold
     from funai.runtime_agent.apps.model import App, Operation
     from funai.runtime_agent.engine.containers import Container, Containers
@@ -25,7 +26,9 @@ _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.25
 
 
-def container_spec(entry: Operation | App, start_reference: str) -> ContainerSpec:
+def container_spec(
+    entry: Operation | App, start_reference: str, settings: AppSettings
+) -> ContainerSpec:
     """Return the container of a journal entry, or of an app that lost its container.
 
     :param start_reference: image by digest, or by id
@@ -34,7 +37,13 @@ def container_spec(entry: Operation | App, start_reference: str) -> ContainerSpe
         name=entry.container_name,
         image=start_reference,
         address=entry.address,
-        environment={"PORT": str(entry.port), "BASE_PATH": f"/apps/{entry.app_id}"},
+        environment={
+            **settings.environment,
+            "PORT": str(entry.port),
+            "BASE_PATH": f"/apps/{entry.app_id}",
+        },
+        memory_mib=settings.memory_mib,
+        cpus_milli=settings.cpus_milli,
         labels={
             labels.APP: entry.app_id,
             labels.USER: entry.user_id,
@@ -45,6 +54,7 @@ def container_spec(entry: Operation | App, start_reference: str) -> ContainerSpe
             labels.PORT: str(entry.port),
             labels.RELEASE: entry.release,
             labels.HEALTH: entry.health_path,
+            labels.SETTINGS: entry.settings,
         },
     )
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from funai.gateway.routes import Route
+from funai.runtime_agent.apps.app_settings import AppSettings
 from funai.runtime_agent.errors import StaleFenceError
 
 
@@ -76,6 +77,7 @@ class DeployRequest(Target):
     release: str = ""
     #: Where the app is asked whether it is ready.
     health_path: str = "/"
+    settings: AppSettings = field(default_factory=AppSettings)
 
     @property
     def base_path(self) -> str:
@@ -111,6 +113,8 @@ class Setup:
     image_digest: str
     port: int
     health_path: str
+    #: Mark of its settings.
+    settings: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,11 +132,12 @@ class Warm:
     health_path: str
     #: Seconds since the epoch at which it goes.
     until: float
+    settings: str = ""
 
     @property
     def setup(self) -> Setup:
         """What a deploy must ask for to get this container."""
-        return Setup(self.user_id, self.image_digest, self.port, self.health_path)
+        return Setup(self.user_id, self.image_digest, self.port, self.health_path, self.settings)
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,8 @@ class App:
     answer: dict[str, Any] = field(default_factory=dict)
     release: str = ""
     health_path: str = "/"
+    #: Mark of the settings that its container was given; empty: none.
+    settings: str = ""
 
     @property
     def route(self) -> str | None:
@@ -178,7 +185,7 @@ class App:
 
     def runs(self, setup: Setup) -> bool:
         """Return whether this setup is what the app serves now."""
-        own = Setup(self.user_id, self.image_digest, self.port, self.health_path)
+        own = Setup(self.user_id, self.image_digest, self.port, self.health_path, self.settings)
         return self.state is AppState.DEPLOYED and own == setup
 
     @property
@@ -234,6 +241,8 @@ class Operation:
     health_path: str = "/"
     #: Whether the container is a warm one: then it is not this deploy's to remove.
     reused: bool = False
+    #: Mark of the settings that its container is given.
+    settings: str = ""
 
     @property
     def endpoint(self) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from funai.runtime_agent.engine.containers import Containers
     from funai.runtime_agent.engine.images import Images
     from funai.runtime_agent.gateway import Gateway
+    from funai.runtime_agent.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Parts:
     images: Images
     gateway: Gateway
     holds: Holds
+    vault: Vault
     node_name: str
     gateway_base_url: str
     #: How long a replaced container stays ready to serve again; 0: not at all.

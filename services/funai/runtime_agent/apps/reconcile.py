@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from funai.runtime_agent.apps.adoption import adopt
+from funai.runtime_agent.apps.given import settings_of
 from funai.runtime_agent.apps.launch import container_spec
 from funai.runtime_agent.apps.model import App, AppState
 from funai.runtime_agent.apps.orphans import find_orphans, remove_orphan
@@ -28,6 +29,7 @@ from funai.runtime_agent.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from funai.runtime_agent.apps.app_settings import AppSettings
     from funai.runtime_agent.apps.parts import Parts
     from funai.runtime_agent.apps.recovery import Recovery
     from funai.runtime_agent.conditions import Conditions
@@ -165,7 +167,7 @@ class Reconciler:
         container = self._parts.containers.find(app.container_name)
         if container is None:
             _LOG.warning("container %s is gone, creating it again", app.container_name)
-            self._create(app)
+            self._create(app, settings_of(self._parts, app))
         elif app.address not in container.addresses:
             _LOG.warning("container %s lost its address, creating it again", app.container_name)
             self._create_again(app)
@@ -185,23 +187,25 @@ class Reconciler:
         if holder != app.container_name:
             _LOG.warning("address %s of app %s is now %s's", app.address, app.app_id, holder)
             self._parts.gateway.delete(app.app_id)
+            settings = settings_of(self._parts, app)
             self._parts.containers.remove(app.container_name)
             app = self._parts.apps.move(app.app_id, holders)
-            self._create(app)
+            self._create(app, settings)
         self._usurped.discard(app.app_id)
 
     def _create_again(self, app: App) -> None:
+        settings = settings_of(self._parts, app)
         self._parts.containers.remove(app.container_name)
-        self._create(app)
+        self._create(app, settings)
 
-    def _create(self, app: App) -> None:
+    def _create(self, app: App, settings: AppSettings) -> None:
         images = self._parts.images
         if images.local(app.image_id):
             start_reference = app.image_id
         else:
             start_reference = Reference.parse(app.image).at(app.image_digest).by_digest
             start_reference = images.resolve(start_reference).start_reference
-        self._parts.containers.create(container_spec(app, start_reference))
+        self._parts.containers.create(container_spec(app, start_reference, settings))
 
     def _routes(self) -> None:
         desired = {app.app_id: self._desired(app) for app in self._parts.apps.all()}

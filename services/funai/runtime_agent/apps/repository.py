@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from funai.runtime_agent.apps import rows
+from funai.runtime_agent.apps import rows, settings_rows
 from funai.runtime_agent.apps.model import (
     AFTER_SWITCH,
     BEFORE_SWITCH,
@@ -63,12 +63,19 @@ class AppRepository:
             return raised
 
     def prepare(
-        self, operation: Operation, taken: Collection[str], *, pulled: bool, number_name: bool
+        self,
+        operation: Operation,
+        taken: Collection[str],
+        *,
+        pulled: bool,
+        number_name: bool,
+        sealed: bytes = b"",
     ) -> Operation:
         """Open a journal entry and take an address for its container.
 
         :param pulled: whether the agent fetched the image for it
         :param taken: addresses that the engine's network uses already
+        :param sealed: the settings of its container
         :param number_name: append the entry's number to the container's name, which is taken
         """
         with self._database.transaction() as connection:
@@ -76,6 +83,7 @@ class AppRepository:
             prepared = rows.open_entry(
                 connection, replace(operation, address=address), pulled=pulled
             )
+            settings_rows.keep(connection, operation.app_id, operation.settings, sealed)
             if number_name:
                 name = f"{prepared.container_name}.{prepared.id}"
                 prepared = replace(prepared, container_name=name)
@@ -84,12 +92,13 @@ class AppRepository:
                 )
             return prepared
 
-    def prepare_reuse(self, operation: Operation) -> Operation | None:
+    def prepare_reuse(self, operation: Operation, sealed: bytes = b"") -> Operation | None:
         """Open a journal entry for the app's warm container; None where that is gone by now."""
         with self._database.transaction() as connection:
             warm = rows.read_warm(connection, operation.app_id)
             if warm is None or warm.container_name != operation.container_name:
                 return None
+            settings_rows.keep(connection, operation.app_id, operation.settings, sealed)
             return rows.open_entry(connection, operation, pulled=False)
 
     def advance(self, operation: Operation, phase: Phase, reason: str = "") -> Operation:
@@ -126,6 +135,7 @@ class AppRepository:
                 answer=answer,
                 release=operation.release,
                 health_path=operation.health_path,
+                settings=operation.settings,
             )
             rows.write_app(connection, switched)
             connection.execute(
@@ -148,6 +158,17 @@ class AppRepository:
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM warm WHERE app_id = ?", (app.app_id,))
             rows.write_app(connection, app)
+            rows.forget_settings(connection, app.app_id)
+
+    def keep_settings(self, app_id: str, mark: str, sealed: bytes) -> None:
+        """Keep the settings of an app that was found, not deployed."""
+        with self._database.transaction() as connection:
+            settings_rows.keep(connection, app_id, mark, sealed)
+
+    def sealed_settings(self, app_id: str, mark: str) -> bytes | None:
+        """Return settings that a container was given."""
+        with self._database.reading() as connection:
+            return settings_rows.read(connection, app_id, mark)
 
     def warm(self, app_id: str) -> Warm | None:
         """Return the app's warm container."""

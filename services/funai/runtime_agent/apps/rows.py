@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from funai.runtime_agent.apps import settings_rows
 from funai.runtime_agent.apps.model import App, AppState, KeptImage, Operation, Phase, Warm
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def write_warm(connection: sqlite3.Connection, app: App, until: float) -> None:
             "release": app.release,
             "health_path": app.health_path,
             "until": until,
+            "settings": app.settings,
         },
     )
 
@@ -73,7 +75,9 @@ def write_app(connection: sqlite3.Connection, app: App) -> None:
 
 def _seal(values: dict[str, Any]) -> str:
     """Return the checksum that a row of the app table carries: SQLite itself has none."""
-    text = json.dumps([str(values[column]) for column in _APP_COLUMNS])
+    # Rows of an agent that knew no settings were sealed without them.
+    columns = [name for name in _APP_COLUMNS if name != "settings" or values[name]]
+    text = json.dumps([str(values[column]) for column in columns])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -176,6 +180,12 @@ def advance(
         "UPDATE operation SET phase = ?, reason = ?, updated_at = ? WHERE id = ?",
         (phase, reason[:1000], time.time(), operation.id),
     )
+    forget_settings(connection, operation.app_id)
+
+
+def forget_settings(connection: sqlite3.Connection, app_id: str) -> None:
+    """Drop the settings of the app that nothing can be made with again."""
+    settings_rows.forget_unused(connection, app_id, ENDED, AppState.DELETED)
 
 
 def take_address(

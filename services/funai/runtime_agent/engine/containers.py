@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import NotFound
 from docker.types import LogConfig
 
+from funai.contract.app_settings import MILLI
 from funai.runtime_agent.errors import AppNotFoundError, EngineFailedError
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ IMAGE_DIGEST = "io.funai.image-digest"
 PORT = "io.funai.port"
 RELEASE = "io.funai.release"
 HEALTH = "io.funai.health"
+SETTINGS = "io.funai.settings"
 
 _MIB = 1024 * 1024
+_NANO_OF_MILLI = 1_000_000
 _LONGEST_BRIDGE_NAME = 15
 
 
@@ -46,8 +49,12 @@ class ContainerSpec:
     #: What the engine starts: an image by digest, or by id where no registry knows it.
     image: str
     address: str
-    environment: dict[str, str]
+    environment: dict[str, str] = field(repr=False)
     labels: dict[str, str]
+    #: None, as below: what the node gives each app.
+    memory_mib: int | None = None
+    #: Thousandths of a CPU.
+    cpus_milli: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,11 @@ class Container:
     #: Those of its addresses that the engine gave to it and to nobody else, as long as it runs.
     bound: tuple[str, ...]
     labels: dict[str, str]
+    #: ``NAME=value``, those of its image among them.
+    environment: tuple[str, ...] = field(default=(), repr=False)
+    memory_mib: int | None = None
+    #: Thousandths of a CPU.
+    cpus_milli: int | None = None
 
     @property
     def managed(self) -> bool:
@@ -260,11 +272,12 @@ class Containers:
         }
 
     def _create(self, engine: APIClient, spec: ContainerSpec) -> None:
-        memory = self._limits.memory_mib * _MIB
+        memory = (spec.memory_mib or self._limits.memory_mib) * _MIB
+        milli = spec.cpus_milli or self._limits.cpus * MILLI
         host = engine.create_host_config(
             mem_limit=memory,
             memswap_limit=memory,
-            nano_cpus=int(self._limits.cpus * 1_000_000_000),
+            nano_cpus=int(milli * _NANO_OF_MILLI),
             pids_limit=self._limits.pids,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
@@ -284,6 +297,12 @@ class Containers:
             networking_config={"EndpointsConfig": {self._network: network}},
         )
 
+    def capacity(self) -> tuple[int, int]:
+        """Return the node's memory in MiB and its CPUs in thousandths."""
+        with self._client.request("read what the node has") as engine:
+            found = engine.info()
+        return int(found["MemTotal"]) // _MIB, int(found["NCPU"]) * MILLI
+
     def _has_init(self, engine: APIClient) -> bool:
         if self._init is None:
             # An engine that cannot run its init says N/A; a container with it would not start.
@@ -300,7 +319,7 @@ def printable(text: str, longest: int = 500) -> str:
 
 
 def _container(found: dict[str, Any]) -> Container:
-    state = found["State"]
+    state, host = found["State"], found.get("HostConfig") or {}
     return Container(
         name=found["Name"].removeprefix("/"),
         running=bool(state["Running"]),
@@ -314,6 +333,9 @@ def _container(found: dict[str, Any]) -> Container:
         addresses=_addresses(found),
         bound=_bound(found),
         labels=dict(found["Config"]["Labels"] or {}),
+        environment=tuple(found["Config"].get("Env") or ()),
+        memory_mib=int(host.get("Memory") or 0) // _MIB or None,
+        cpus_milli=int(host.get("NanoCpus") or 0) // _NANO_OF_MILLI or None,
     )
 
 
