@@ -1,4 +1,4 @@
-"""Speaks to Deploy: claim, heartbeat, report. The only HTTP of the runner's supervisor."""
+"""Speaks to Deploy: claim, heartbeat, report, settings. The only HTTP of the runner's supervisor."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ CLAIM_EXTRA_SECONDS = 10.0
 OK = 200
 NOT_FOUND = 404
 CONFLICT = 409
+_FAILED = frozenset({int(HTTPStatus.INTERNAL_SERVER_ERROR)})
 
 
 @dataclass(frozen=True)
@@ -71,31 +72,57 @@ class DeployClient:
         """Append lines to a job's log; ``data.next`` of the answer is the next line's number."""
         return self._post(f"/deploy/jobs/{job_id}/logs", body, timeout)
 
+    def app_settings(self, job_id: str, *, fence: int, timeout: float) -> Answer:
+        """Ask for the environment and limits of a job's app; code 409 says that it is not ours."""
+        path = f"/deploy/jobs/{job_id}/app-settings"
+        query = {"runnerId": self._runner_id, "fence": fence}
+        # What Deploy cannot decrypt now it cannot decrypt a second later.
+        return self._send("GET", path, timeout, query=query, final=_FAILED)
+
     def close(self) -> None:
         """Close the connection."""
         self._session.close()
 
     def _post(self, path: str, body: dict[str, Any], timeout: float) -> Answer:
+        return self._send("POST", path, timeout, body={"runnerId": self._runner_id, **body})
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        timeout: float,
+        *,
+        query: dict[str, Any] | None = None,
+        body: dict[str, Any] | None = None,
+        final: frozenset[int] = frozenset(),
+    ) -> Answer:
+        """Make one request.
+
+        :param final: failures of Deploy that are an answer all the same
+        """
         try:
-            response = self._session.post(
+            response = self._session.request(
+                method,
                 self._base_url + path,
-                json={"runnerId": self._runner_id, **body},
                 timeout=(min(CONNECT_SECONDS, timeout), timeout),
+                params=query,
+                json=body,
                 allow_redirects=False,
             )
         except requests.RequestException as exc:
-            msg = f"POST {path}: {_cause(exc)}"
+            msg = f"{method} {path}: {_cause(exc)}"
             raise DeployUnreachableError(msg) from exc
         try:
             envelope = response.json()
         except requests.RequestException as exc:
-            msg = f"POST {path}: {_cause(exc)}"
+            msg = f"{method} {path}: {_cause(exc)}"
             raise DeployUnreachableError(msg, response.status_code) from exc
         if not isinstance(envelope, dict) or not isinstance(envelope.get("code"), int):
-            msg = f"POST {path}: HTTP {response.status_code} without the envelope of Deploy"
+            msg = f"{method} {path}: HTTP {response.status_code} without the envelope of Deploy"
             raise DeployUnreachableError(msg, response.status_code)
-        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            msg = f"POST {path}: HTTP {response.status_code}: {envelope.get('message')}"
+        status = response.status_code
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status not in final:
+            msg = f"{method} {path}: HTTP {response.status_code}: {envelope.get('message')}"
             raise DeployUnreachableError(msg)
         return Answer(envelope["code"], str(envelope.get("message", "")), envelope.get("data"))
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from funai.runner.build_settings import BuildSettings
 
+#: Lines of a secret that are long enough to stand for nothing else.
+MIN_LINE_CHARS = 8
+#: By as many characters in a row, somewhere in it, a secret is known that was cut off.
+ANCHOR_CHARS = 16
 #: Shorter ones are no secrets, and replacing them would make the text unreadable.
 MIN_SECRET_CHARS = 4
 REPLACEMENT = "***"
@@ -22,14 +26,19 @@ class Redactor:
     """Replaces known secrets by ``***``."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets: list[str] = []
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Replace these as well from now on."""
         found = {secret for secret in secrets if len(secret) >= MIN_SECRET_CHARS}
         # The longest first: one may be part of another.
-        self._secrets = sorted(found, key=lambda secret: (-len(secret), secret))
+        self._secrets = sorted({*self._secrets, *found}, key=lambda secret: (-len(secret), secret))
 
     def clean(self, text: str) -> str:
         """Return the text without them."""
         for secret in self._secrets:
-            text = text.replace(secret, REPLACEMENT)
+            text = _without_fragments(text.replace(secret, REPLACEMENT), secret)
         return text
 
     def clean_value(self, value: Any) -> Any:  # noqa: ANN401 - whatever JSON can say
@@ -41,6 +50,15 @@ class Redactor:
         if isinstance(value, dict):
             return {key: self.clean_value(item) for key, item in value.items()}
         return value
+
+
+def parts_of(secret: str) -> list[str]:
+    """Return a secret of any form as what prints it shows: whole, quoted, and by line."""
+    if len(secret) < MIN_SECRET_CHARS:
+        return []
+    lines = [line.strip() for line in secret.splitlines()]
+    lines = [line for line in lines if len(line) >= MIN_LINE_CHARS]
+    return [secret, secret.strip(), json.dumps(secret)[1:-1], *lines]
 
 
 def secrets_of_files(settings: BuildSettings) -> list[str]:
@@ -62,6 +80,23 @@ def read_git_logins(path: str) -> dict[str, dict[str, str]]:
         for host, login in _read_object(path).items()
         if isinstance(login, dict)
     }
+
+
+def _without_fragments(text: str, secret: str) -> str:
+    """Replace what is left of a secret where somebody cut it, as logs cut long lines."""
+    for start in range(0, len(secret) - ANCHOR_CHARS + 1, ANCHOR_CHARS):
+        anchor = secret[start : start + ANCHOR_CHARS]
+        while (found := text.find(anchor)) >= 0:
+            before = _common(text[:found][::-1], secret[:start][::-1])
+            after = _common(text[found:], secret[start:])
+            text = text[: found - before] + REPLACEMENT + text[found + after :]
+    return text
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many characters two texts share at their beginnings."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _registry_secrets(config: dict[str, object]) -> list[str]:

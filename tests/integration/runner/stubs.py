@@ -85,6 +85,8 @@ class StubDeploy:
         self.log_calls: list[tuple[str, Body]] = []
         self.log_code: Callable[[Body], int | None] = lambda _body: 200
         self.report_code: Callable[[], int | None] = lambda: 200
+        self.app_settings: Callable[[], Reply | None] = settings
+        self.settings_calls: list[str] = []
         self.closed = threading.Event()
 
     def add(self, job: Body) -> None:
@@ -96,13 +98,16 @@ class StubDeploy:
         with self._changed:
             return self._changed.wait_for(condition, seconds)
 
-    def reply(self, _method: str, path: str, headers: dict[str, str], body: Body) -> Reply | None:
+    def reply(self, method: str, path: str, headers: dict[str, str], body: Body) -> Reply | None:
         with self._changed:
             self.headers.append(headers)
             self._changed.notify_all()
             if path.endswith("/claim"):
                 return self._claim(body)
-            job_id, action = path.split("/")[-2:]
+            job_id, action = path.partition("?")[0].split("/")[-2:]
+            if (method, action) == ("GET", "app-settings"):
+                self.settings_calls.append(path)
+                return self.app_settings()
             if action == "logs":
                 return self._append(job_id, body)
             if action == "heartbeat":
@@ -182,6 +187,20 @@ def is_caller_there() -> bool:
         return True
     except OSError:
         return False
+
+
+def settings(
+    environment: dict[str, str] | None = None, *secret: str, **limits: float | None
+) -> Reply:
+    """Deploy's answer to who asks for the settings of an app."""
+    data = {
+        "appId": "app-1",
+        "version": 1,
+        "environment": environment or {},
+        "secretNames": list(secret),
+        "limits": {"memoryMib": None, "cpus": None, **limits},
+    }
+    return 200, {"code": 200, "message": "ok", "data": data}
 
 
 def deployed(body: Body) -> Reply:

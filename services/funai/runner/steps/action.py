@@ -16,13 +16,13 @@ from ansible.plugins.action import ActionBase
 
 from funai.runner.confinement import die_with_parent
 from funai.runner.lease import boot_clock
-from funai.runner.redaction import Redactor, secrets_of_files
+from funai.runner.redaction import Redactor, parts_of, secrets_of_files
 from funai.runner.steps.log import StepLog
 from funai.runner.steps.progress import StepRecord, begin_steps, note_step
 from funai.runner.steps.step import Deadline, StepContext, StepError, StepResult, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 #: A step stops by itself at its deadline. One that does not, as when an app sends a byte a
 #: second, is interrupted this much later.
@@ -56,7 +56,7 @@ class StepAction(ActionBase):
             begin_steps(context.job_file)
         note_step(context.job_file, StepRecord(self.phase))
         with StepLog(_log_path(context), self.phase, redactor) as log:
-            record = self._record(replace(context, say=log.say))
+            record = self._record(replace(context, say=log.say, hide=_hider(redactor)), redactor)
             record = StepRecord(**redactor.clean_value(asdict(record)))
             log.say(_last_line(record))
         note_step(context.job_file, record)
@@ -65,7 +65,7 @@ class StepAction(ActionBase):
             return {**result, "failed": True, "msg": record.message, "reason": record.reason}
         return {**result, "changed": bool(record.answer), "phase": self.phase, "seconds": seconds}
 
-    def _record(self, context: StepContext) -> StepRecord:
+    def _record(self, context: StepContext, redactor: Redactor) -> StepRecord:
         began_at = context.clock()
         seconds = context.limit(*self.limit)
         reason, message, said = "", "", StepResult()
@@ -73,7 +73,9 @@ class StepAction(ActionBase):
             with _interrupt_after(seconds + GRACE_SECONDS, self.phase, self.overdue):
                 said = self.step(context, Deadline(seconds, context.clock))
         except StepError as exc:
-            reason, message = exc.reason, exc.text
+            # Before it is cut: half a secret would not be known as one.
+            sentence, seen = redactor.clean(exc.sentence), redactor.clean(exc.evidence)
+            reason, message = exc.reason, StepError(exc.reason, sentence, seen).text
             said = StepResult({}, getattr(exc, "answer", ""), getattr(exc, "calls", 0))
         return StepRecord(
             phase=self.phase,
@@ -130,6 +132,13 @@ def _secrets(context: StepContext) -> list[str]:
         except StepError:
             continue  # unreadable, so nobody can have been given it
     return found
+
+
+def _hider(redactor: Redactor) -> Callable[[Iterable[str]], None]:
+    def hide(secrets: Iterable[str]) -> None:
+        redactor.add(part for secret in secrets for part in parts_of(secret))
+
+    return hide
 
 
 def _log_path(context: StepContext) -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from funai.runner.errors import AgentUnreachableError
 from funai.runner.heartbeat import Backoff
 from funai.runner.steps.agent import AgentAnswer, AgentClient
+from funai.runner.steps.app_settings import SettingsSource
 from funai.runner.steps.built import with_built_image
 from funai.runner.steps.job import DeployJob
 from funai.runner.steps.standing import Standing
@@ -38,6 +39,7 @@ NEXT_STEP = {
     "AGENT_DENIED": "Give runner and agent the same runtime token.",
     "AGENT_REFUSED": "Correct the field that the agent names, then deploy again.",
     "AGENT_UNREACHABLE": "Look after the runtime-agent on the node, then deploy again.",
+    "INVALID_REQUEST": "Correct what the agent names, then deploy again.",
     "BUSY": "Wait for the other deploy of this app to end, then deploy again.",
     "ENGINE_UNAVAILABLE": "Look after the container engine on the node, then deploy again.",
     "GATEWAY_UNAVAILABLE": "Look after the gateway on the node, then deploy again.",
@@ -59,7 +61,10 @@ def run(context: StepContext, deadline: Deadline) -> StepResult:
     agent = AgentClient(job.agent_base_url, _token(context))
     standing = Standing.of(context, job)
     backoff = Backoff(FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS)
-    body, calls = request_body(job, context.limit("readySeconds", DEFAULT_READY_SECONDS)), 0
+    standing.require(PHASE, deadline)
+    settings = SettingsSource(context, job).fetch(standing, PHASE, deadline)
+    ready_seconds = context.limit("readySeconds", DEFAULT_READY_SECONDS)
+    body, calls = {**request_body(job, ready_seconds), **settings.request}, 0
     while True:
         standing.require(PHASE, deadline)
         calls += 1

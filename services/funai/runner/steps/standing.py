@@ -73,6 +73,14 @@ class Standing:
                 raise StepError(reason="DEPLOY_UNREACHABLE", sentence=sentence, evidence=why)
             self._context.pause(RETRY_SECONDS)
 
+    def ask_again(self, phase: str, deadline: Deadline) -> None:
+        """Go on only once Deploy has said so now, whatever it said a moment ago.
+
+        :raises StepError: as for ``require``
+        """
+        self._asked_at = None
+        self.require(phase, deadline)
+
     def _is_fresh(self) -> bool:
         if self._asked_at is None:
             return False

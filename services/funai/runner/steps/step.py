@@ -9,7 +9,7 @@ from funai.runner.build_settings import BuildSettings
 from funai.runner.model import clean_text, error_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from funai.runner.lease import Clock
@@ -69,6 +69,8 @@ class StepContext:
     read_secret: Callable[[str], str]
     #: Writes a line to the job's log.
     say: Callable[[str], object] = str
+    #: Keeps these secrets out of all that the step leaves.
+    hide: Callable[[Iterable[str]], object] = list
 
     @property
     def folder(self) -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from funai.runner.heartbeat import Backoff
+from funai.runner.steps.app_settings import SettingsSource
 from funai.runner.steps.built import with_built_image
 from funai.runner.steps.job import DeployJob
 from funai.runner.steps.standing import Standing
@@ -23,6 +24,7 @@ ANSWER_SECONDS = 5.0
 HEAD_BYTES = 512
 FIRST_RETRY_SECONDS = 0.1
 MAX_RETRY_SECONDS = 1.0
+NOT_SHOWN = "(the answer is not shown: Deploy did not say what is secret in it)"
 
 
 def run(context: StepContext, deadline: Deadline) -> StepResult:
@@ -38,6 +40,8 @@ def run(context: StepContext, deadline: Deadline) -> StepResult:
                 return StepResult({"verifiedUrl": job.health_url, "verifiedStatus": status})
             pause = backoff.pause()
             if not deadline.allows(pause):
+                if not SettingsSource(context, job).hide_secrets():
+                    seen = NOT_SHOWN
                 raise explain(job, status, seen, deadline.seconds)
             context.pause(pause)
 
