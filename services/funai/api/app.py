@@ -17,7 +17,9 @@ from funai.api.accounts.service import AccountService
 from funai.api.apps.service import AppService
 from funai.api.deploy_client import DeployClient
 from funai.api.errors import ApiError, DeployAwayError, SignInRequiredError, TooManyError
+from funai.api.hooks import routes as hooks
 from funai.api.parts import Parts
+from funai.api.rest import admin, deploys, v1
 from funai.api.sessions.service import IDLE_SECONDS, SessionService
 from funai.api.tokens.service import TokenService
 from funai.api.web import pages
@@ -86,6 +88,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
 
 def _register_routes(app: Flask, parts: Parts) -> None:
     app.register_blueprint(preview.create_blueprint(parts))
+    for routes in (deploys, v1, admin, hooks):
+        app.register_blueprint(routes.create_blueprint(parts))
     app.register_blueprint(docs.create_blueprint(parts.settings.docs_dir))
     pages.register(app, parts)
 

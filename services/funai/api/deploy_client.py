@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -14,7 +15,7 @@ from funai.contract.headers import ADMIN_TOKEN, DEPLOY_SECRET, IDEMPOTENCY_KEY
 from funai.contract.status import JOB_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from funai.api.config import DeploySettings
 
@@ -25,6 +26,18 @@ _SLOW_SECONDS = 60.0
 #: Followed logs: longer than the comments by which Deploy shows that it is there.
 _STREAM_SECONDS = 30.0
 _POOL = 32
+#: Ids of apps in a request: at their longest some 7 KB of the 8 that Deploy reads of an address.
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Forwarded:
+    """An answer of Deploy as it came."""
+
+    status: int
+    envelope: dict[str, Any]
+    #: Seconds, where Deploy says when to try again.
+    retry_after: str | None = None
 
 
 class DeployClient:
@@ -83,6 +96,45 @@ class DeployClient:
         job: dict[str, Any] = self.post("/deploy/jobs", body, key=key)
         return job
 
+    def standings(self, app_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return what Deploy knows of apps, by id; apps that it does not know are left out."""
+        found: list[dict[str, Any]] = []
+        for ids in _batches(app_ids):
+            found += self.get("/deploy/apps", appId=ids)
+        return {app["appId"]: app for app in found}
+
+    def jobs_of(
+        self, app_ids: Sequence[str], *, limit: int, status: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the newest jobs of apps, newest first.
+
+        :param status: status words with commas between them; None: all
+        """
+        found: list[dict[str, Any]] = []
+        for ids in _batches(app_ids):
+            found += self.get("/deploy/jobs", appId=ids, limit=limit, status=status)
+        found.sort(key=lambda job: (job["createdAt"], job["id"]), reverse=True)
+        return found[:limit]
+
+    def forward(self, method: str, path: str, *, query: bytes, body: bytes) -> Forwarded:
+        """Pass a call to the administration on as it came; return the answer as it is.
+
+        :raises DeployAwayError: where there is none, or it is no envelope
+        """
+        url = f"{self._url}{path}"
+        try:
+            answer = self._session.request(
+                method,
+                f"{url}?{query.decode('latin-1')}" if query else url,
+                headers={**self._admin, "Content-Type": "application/json"},
+                data=body,
+                timeout=(_CONNECT_SECONDS, _SLOW_SECONDS),
+                allow_redirects=False,
+            )
+        except requests.RequestException as exc:
+            raise _away(exc) from exc
+        return Forwarded(answer.status_code, _envelope(answer), answer.headers.get("Retry-After"))
+
     def stream(
         self, path: str, headers: Mapping[str, str], **query: str | int
     ) -> requests.Response:
@@ -139,15 +191,24 @@ def part(value: str) -> str:
 
 
 def _unwrap(answer: requests.Response) -> Any:  # noqa: ANN401 - Deploy's JSON
+    found = _envelope(answer)
+    if found["code"] != SUCCESS:
+        raise DeployRefusedError(found["code"], found["message"])
+    return found["data"]
+
+
+def _envelope(answer: requests.Response) -> dict[str, Any]:
     try:
-        envelope = answer.json()
-        code, message, data = envelope["code"], envelope["message"], envelope["data"]
+        found = answer.json()
+        return {**found, **{name: found[name] for name in ("code", "message", "data")}}
     except (ValueError, KeyError, TypeError) as exc:
         msg = f"Deploy answered {answer.status_code} without its envelope; look at its log"
         raise DeployAwayError(msg) from exc
-    if code != SUCCESS:
-        raise DeployRefusedError(code, message)
-    return data
+
+
+def _batches(app_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Return ids in as many parts as it takes for each to fit a request's first line."""
+    return (app_ids[at : at + _BATCH] for at in range(0, len(app_ids), _BATCH))
 
 
 def _away(exc: requests.RequestException) -> DeployAwayError:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from funai.api.accounts.model import Role
 from funai.api.accounts.service import AccountService
+from funai.api.tokens.service import TokenService
 from funai.deploy.config import DatabaseSettings
 from funai.deploy.database import Database, url_of
 from tests.integration.deploy_process import SECRETS, SERVICES
@@ -65,6 +67,14 @@ class ApiProcess:
 
     def add_accounts(self) -> None:
         """Make the accounts of :data:`ACCOUNTS`, all with one password."""
+        accounts = self._accounts()
+        for name, role, account_id in ACCOUNTS:
+            accounts.create(name, role, PASSWORD, account_id)
+
+    def _accounts(self) -> AccountService:
+        return AccountService(self._database())
+
+    def _database(self) -> Database:
         env = self._schema.env()
         settings = DatabaseSettings(
             host=env["DEPLOY_DB_HOST"],
@@ -73,9 +83,7 @@ class ApiProcess:
             user=env["DEPLOY_DB_USER"],
             password=env["DEPLOY_DB_PASSWORD"],
         )
-        accounts = AccountService(Database(create_engine(url_of(settings))))
-        for name, role, account_id in ACCOUNTS:
-            accounts.create(name, role, PASSWORD, account_id)
+        return Database(create_engine(url_of(settings), poolclass=NullPool))
 
     def env(self) -> dict[str, str]:
         """Return the settings."""
@@ -118,6 +126,14 @@ class ApiProcess:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(timeout=20)
 
+    def program(self, name: str) -> Program:
+        """Return a program that shows a new token of an account."""
+        account = next(found for found in self._accounts().all() if found.name == name)
+        tokens = TokenService(self._database())
+        for old in tokens.of(account):
+            tokens.remove(account, old.id)
+        return Program(self.url, tokens.make(account, "test"))
+
     def browser(self, name: str | None = None) -> Browser:
         """Return a browser, signed in where an account is named."""
         found = Browser(self.url)
@@ -125,6 +141,34 @@ class ApiProcess:
             answer = found.sign_in(name, PASSWORD)
             assert answer.status_code in {200, 302}, answer.text
         return found
+
+
+class Program:
+    """A program with a token: no cookies, no origin."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def call(
+        self, method: str, path: str, body: object = None, **options: Any
+    ) -> tuple[int, dict[str, Any]]:
+        """Make one request and return the HTTP status and the envelope."""
+        answer = self._session.request(
+            method, self._url + path, json=body, timeout=20, allow_redirects=False, **options
+        )
+        found: dict[str, Any] = answer.json()
+        assert set(found) >= {"code", "message", "data"}, found
+        assert found["code"] == answer.status_code, (found, answer.status_code)
+        return answer.status_code, found
+
+    def data(self, method: str, path: str, body: object = None, **options: Any) -> Any:
+        """Make one request that is done; return its data."""
+        status, found = self.call(method, path, body, **options)
+        assert status == 200, found
+        return found["data"]
 
 
 class Browser:

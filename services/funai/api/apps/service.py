@@ -33,11 +33,28 @@ class AppService:
             raise UnknownError(msg)
         return found
 
+    def find(self, account: Account, app_id: str) -> App | None:
+        """Return an app that the account may see; None where nobody has it.
+
+        :raises UnknownError: where it is somebody else's
+        """
+        known = self._database.run(lambda c: AppRepository(c).get(app_id))
+        return known and self.get(account, app_id)
+
     def page(
-        self, account: Account, *, search: str = "", offset: int = 0, limit: int = 50
+        self,
+        account: Account,
+        *,
+        search: str = "",
+        offset: int = 0,
+        limit: int = 50,
+        owner_id: int | None = None,
     ) -> tuple[list[App], int]:
-        """Return apps that the account may see, by id, and how many there are in all."""
-        owner = None if account.is_operator else account.id
+        """Return apps that the account may see, by id, and how many there are in all.
+
+        :param owner_id: whose, where an operator asks; None: everybody's
+        """
+        owner = owner_id if account.is_operator else account.id
 
         def read(apps: AppRepository) -> tuple[list[App], int]:
             return apps.page(owner, search, offset, limit), apps.count(owner, search)

@@ -34,7 +34,8 @@ class TokenRepository:
         """Return id, name, time of making and of last use of an account's tokens."""
         columns = (_TOKEN.c.id, _TOKEN.c.name, _TOKEN.c.create_time, _TOKEN.c.last_used_at)
         query = select(*columns).where(_TOKEN.c.account_id == account_id).order_by(_TOKEN.c.name)
-        return [row.tuple() for row in self._connection.execute(query)]
+        rows = self._connection.execute(query)
+        return [(row.id, row.name, row.create_time, row.last_used_at) for row in rows]
 
     def use(self, token_hash: str) -> int | None:
         """Return whose token it is and note that it is in use."""

@@ -1,4 +1,4 @@
-"""How the newest jobs of some statuses are found, however many there are of others."""
+"""How the newest jobs of some apps or statuses are found, however many there are of others."""
 
 from __future__ import annotations
 
@@ -18,15 +18,23 @@ if TYPE_CHECKING:
 NEWEST_FIRST = (job.c.create_time.desc(), job.c.id.desc())
 
 
-def newest_ids(statuses: Collection[JobStatus], limit: int) -> Select[Any]:
-    """Select the ids of the newest jobs of each status.
+def newest_ids(
+    app_ids: Collection[str], statuses: Collection[JobStatus], limit: int
+) -> Select[Any] | None:
+    """Select the ids of the newest jobs of each app, or else of each status; None where all count.
 
-    Each part reads the index of status and time from its end. One condition over several statuses would
-    have the database sort all jobs of them, or read the times of all jobs for the few that run.
+    Each part reads an index that ends with the time from its end. One condition over several values
+    would have the database sort all jobs of them, or read the times of all jobs for the few that run.
     """
+    if not app_ids and not statuses:
+        return None
+    words = sorted(status.value for status in statuses)
+    conditions = [[job.c.status == word] for word in words]
+    if app_ids:
+        fits = [job.c.status.in_(words)] if words else []
+        conditions = [[job.c.app_id == app_id, *fits] for app_id in sorted(set(app_ids))]
     parts = [
-        select(job.c.id).where(job.c.status == status.value).order_by(*NEWEST_FIRST).limit(limit)
-        for status in statuses
+        select(job.c.id).where(*each).order_by(*NEWEST_FIRST).limit(limit) for each in conditions
     ]
     newest = union_all(*(select(part.subquery().c.id) for part in parts)).subquery()
     return select(newest.c.id)

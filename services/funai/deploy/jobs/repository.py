@@ -112,19 +112,17 @@ class JobRepository:
         self,
         limit: int,
         stale_seconds: int,
-        app_id: str | None = None,
+        app_ids: Collection[str] = (),
         statuses: Collection[JobStatus] = (),
     ) -> list[JobView]:
         """Return the newest jobs, newest first, in one query.
 
-        :param statuses: those that count; none: all do
+        :param app_ids: apps that count; none: all do
+        :param statuses: likewise
         """
-        query = _views(stale_seconds).order_by(*NEWEST_FIRST)
-        if app_id is not None:
-            query = query.where(job.c.app_id == app_id)
-        if statuses:
-            query = query.where(job.c.id.in_(newest_ids(statuses, limit)))
-        return self._views(query.limit(limit))
+        query = _views(stale_seconds).order_by(*NEWEST_FIRST).limit(limit)
+        ids = newest_ids(app_ids, statuses, limit)
+        return self._views(query if ids is None else query.where(job.c.id.in_(ids)))
 
     def insert(self, new: NewJob, deploy_seq: int, reason_code: str, reason: str) -> None:
         """Add a PENDING job.

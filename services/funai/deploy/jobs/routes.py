@@ -12,7 +12,16 @@ from funai.contract.status import JOB_TYPE, JobStatus
 from funai.deploy.access import DEPLOY, RUNNER
 from funai.deploy.caller import idempotency_key, is_caller_there
 from funai.deploy.errors import InvalidRequestError
-from funai.deploy.fields import MAX_SECONDS, Flag, Model, RunnerId, Seconds, WholeNumber, Word
+from funai.deploy.fields import (
+    MAX_SECONDS,
+    AppId,
+    Flag,
+    Model,
+    RunnerId,
+    Seconds,
+    WholeNumber,
+    Word,
+)
 from funai.deploy.jobs import render
 from funai.deploy.jobs.model import (
     MAX_PHASE,
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
     from funai.deploy.jobs.service import JobService
 
 _MAX_LIST = 200
+_MAX_APPS = 200
 _MAX_WAIT = 30
 
 
@@ -55,8 +65,10 @@ class ListQuery(Model):
 
 
 class NewestQuery(ListQuery):
-    """How many jobs, and of which statuses."""
+    """How many jobs, of which apps and statuses."""
 
+    #: Without it all apps count.
+    app_ids: list[AppId] = Field([], alias="appId", max_length=_MAX_APPS)
     #: Words with commas between them; without it all count.
     status: Word | None = None
 
@@ -124,12 +136,12 @@ def create_blueprint(jobs: JobService, renderer: render.JobRenderer) -> APIBluep
 
     @blueprint.get("", summary="Newest jobs", security=DEPLOY)
     def newest(query: NewestQuery) -> dict[str, Any]:
-        found = jobs.newest(query.limit, statuses=_statuses(query.status))
+        found = jobs.newest(query.limit, query.app_ids, _statuses(query.status))
         return envelope([renderer.job(view) for view in found])
 
     @blueprint.get("/by-app", summary="Newest jobs of an app", security=DEPLOY)
     def by_app(query: AppJobsQuery) -> dict[str, Any]:
-        found = jobs.newest(query.limit, query.app_id)
+        found = jobs.newest(query.limit, [query.app_id])
         return envelope([renderer.job(view) for view in found])
 
     @blueprint.get("/<string:job_id>", summary="One job", security=DEPLOY)

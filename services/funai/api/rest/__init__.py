@@ -1,0 +1,1 @@
+"""The API entry's routes for programs: JSON in Deploy's envelope."""
