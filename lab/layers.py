@@ -131,6 +131,9 @@ def _molecule_environment(tag: str) -> dict[str, str]:
         "MOLECULE_LAB_IMAGE": tag,
         "MOLECULE_LAB_RUN_FLAGS": " ".join(engine.host_run_flags(engine.detect())),
         "PATH": _tool_environment()["PATH"],
+        # Its output goes to a file, and from there to whoever asks why it failed.
+        "NO_COLOR": "1",
+        "ANSIBLE_NOCOLOR": "1",
     }
 
 

@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from lab.tally import Tally
 
 #: How much of a failed program's output is shown; all of it is in its log.
-_SHOWN_LINES = 200
+_SHOWN_LINES = 100
 
 
 @dataclass(frozen=True)
