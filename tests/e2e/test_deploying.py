@@ -1,0 +1,128 @@
+"""A user deploys, follows, opens, breaks and rolls back an app."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import keep_picture, variable
+from tests.e2e.console import JOB_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.console import Console
+
+DEMO_PORT = 8080
+SAMPLE_PORT = 3000
+
+
+@pytest.fixture(scope="module")
+def shop(new_app_id: Callable[[str], str]) -> str:
+    """The app of this file: its tests are one story, told in order."""
+    return new_app_id("shop")
+
+
+def test_an_image_is_deployed_and_opens(console: Console, shop: str) -> None:
+    console.make_app(shop)
+    console.deploy_image(shop, variable("FUNAI_DEMO_IMAGE"), DEMO_PORT)
+    console.wait_for_end("It succeeded.")
+
+    expect(console.page.get_by_role("log")).to_contain_text(
+        re.compile("deploy|healthy|route", re.IGNORECASE)
+    )
+    answer = requests.get(console.address_of(shop), timeout=10)
+    assert answer.status_code == 200
+    assert answer.headers["X-App-Release"].startswith("r")
+
+
+def test_a_commit_is_built_while_the_log_moves(
+    console: Console, new_app_id: Callable[[str], str]
+) -> None:
+    app_id = new_app_id("built")
+    console.make_app(app_id)
+    console.deploy_git(app_id, variable("FUNAI_SAMPLE_REPO"), "main", SAMPLE_PORT)
+
+    page = console.page
+    expect(page.get_by_role("log")).to_contain_text("STEP", timeout=JOB_MS)
+    keep_picture(page, "app_deploying")
+    console.wait_for_end("It succeeded.")
+    steps = page.get_by_role("listitem")
+    expect(steps.filter(has_text="Building the image").first).to_be_visible()
+
+    page.get_by_label("Search the log").fill("STEP")
+    expect(page.locator("[data-log=count]")).to_have_text(re.compile(r"\d"))
+    with page.expect_download() as loading:
+        page.get_by_role("link", name="Download").click()
+    assert "STEP" in loading.value.path().read_text()
+
+    assert requests.get(console.address_of(app_id), timeout=10).status_code == 200
+
+
+def test_a_failed_deploy_says_why_and_what_to_do(console: Console, shop: str) -> None:
+    before = requests.get(console.address_of(shop), timeout=10)
+    broken = variable("FUNAI_DEMO_IMAGE").rpartition(":")[0] + ":exits"
+    console.deploy_image(shop, broken, DEMO_PORT)
+    console.wait_for_end("It failed.")
+
+    expect(console.page.get_by_text("What to do:")).to_be_visible()
+    keep_picture(console.page, "app_failed")
+    after = requests.get(console.address_of(shop), timeout=10)
+    assert after.status_code == 200
+    assert after.headers["X-App-Release"] == before.headers["X-App-Release"]
+
+
+def test_one_click_goes_back_to_an_earlier_revision(console: Console, shop: str) -> None:
+    first = requests.get(console.address_of(shop), timeout=10).headers["X-App-Release"]
+    console.deploy_image(shop, variable("FUNAI_DEMO_IMAGE").rpartition(":")[0] + ":2", DEMO_PORT)
+    console.wait_for_end("It succeeded.")
+    second = requests.get(console.address_of(shop), timeout=10).headers["X-App-Release"]
+    assert second != first
+
+    page = console.page
+    console.open(f"/console/apps/{shop}/revisions")
+    page.get_by_role("button", name="Roll back").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    page.wait_for_url("**/console/jobs/*")
+    console.wait_for_end("It succeeded.")
+    assert requests.get(console.address_of(shop), timeout=10).headers["X-App-Release"] == first
+
+
+@pytest.mark.expects_refusals
+def test_a_wrong_field_is_named_and_what_was_typed_stays(console: Console, shop: str) -> None:
+    page = console.page
+    console.open(f"/console/apps/{shop}/deploy")
+    page.get_by_role("radio", name="Git repository").check()
+    page.get_by_label("Repository").fill("not an address")
+    page.get_by_role("main").get_by_role("button", name="Deploy", exact=True).click()
+
+    expect(page.get_by_text("One field needs a correction")).to_be_visible()
+    expect(page.get_by_label("Repository")).to_have_value("not an address")
+    expect(page.get_by_label("Repository")).to_have_attribute("aria-invalid", "true")
+
+
+def test_the_apps_own_log_shows(console: Console, shop: str) -> None:
+    requests.get(console.address_of(shop), timeout=10)
+    console.open(f"/console/apps/{shop}/log")
+    expect(console.page.get_by_role("log")).to_contain_text(re.compile(r"\w{4}"))
+
+
+def test_an_app_is_deleted_only_when_its_name_is_typed(
+    console: Console, new_app_id: Callable[[str], str]
+) -> None:
+    app_id = new_app_id("gone")
+    console.make_app(app_id)
+    page = console.page
+    console.open(f"/console/apps/{app_id}/settings")
+    page.get_by_role("button", name="Delete").last.click()
+    console.open(f"/console/apps/{app_id}")
+
+    console.open(f"/console/apps/{app_id}/settings")
+    page.get_by_label(re.compile("[Tt]ype")).fill(app_id)
+    page.get_by_role("button", name="Delete").last.click()
+    expect(page.get_by_role("heading", name="Apps", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name=app_id)).to_have_count(0)
