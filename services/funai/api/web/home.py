@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, flash, make_response, redirect, render_template, request
 
 from funai.api import access
-from funai.api.errors import ApiError, ConflictingError, InvalidInputError
+from funai.api.deploys.service import DeployService
+from funai.api.errors import ApiError
 from funai.api.web import words
 from funai.api.web.language import translate
 from funai.api.web.paging import Paging
@@ -25,6 +26,7 @@ _MAX_SEARCH = 80
 def create_blueprint(parts: Parts) -> Blueprint:
     """Return the pages."""
     blueprint = Blueprint("home", __name__)
+    deploys = DeployService(parts)
 
     @blueprint.get("/")
     @access.signed_in
@@ -34,10 +36,11 @@ def create_blueprint(parts: Parts) -> Blueprint:
     @blueprint.post("/console/apps")
     @access.signed_in
     def create() -> ResponseReturnValue:
+        account = access.account()
         app_id, name = request.form.get("appId", ""), request.form.get("name", "")
         try:
-            made = parts.apps.create(access.account().id, app_id, name)
-        except (InvalidInputError, ConflictingError) as exc:
+            made = deploys.register(account, account.id, app_id.strip(), name)
+        except ApiError as exc:
             return make_response(
                 _page(parts, refused=exc, typed={"appId": app_id, "name": name}), exc.status
             )
@@ -77,7 +80,6 @@ def _standings(parts: Parts, apps: list[App]) -> tuple[dict[str, dict[str, Any]]
     if not apps:
         return {}, None
     try:
-        found = parts.deploy.get("/deploy/apps", appId=[app.app_id for app in apps])
+        return parts.deploy.standings([app.app_id for app in apps]), None
     except ApiError as exc:
         return {}, exc
-    return {standing["appId"]: standing for standing in found}, None

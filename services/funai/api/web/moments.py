@@ -22,6 +22,11 @@ def install(app: Flask) -> None:
     app.jinja_env.filters.update(ago=ago, absolute=absolute, iso=iso, duration=duration)
 
 
+def now_ms() -> int:
+    """Return the time in epoch milliseconds, by which browsers set their clocks of steps."""
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
 def moment(value: Moment) -> datetime | None:
     """Return a time of the wire (ISO 8601 or epoch milliseconds) or of the database, in UTC."""
     if value is None or value == "":

@@ -10,7 +10,23 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, make_response, render_template, request
 
 from funai.api import access
-from funai.api.web import appearance, faults, headers, home, language, moments, sign_in
+from funai.api.web import (
+    app_actions,
+    app_pages,
+    app_settings,
+    appearance,
+    faults,
+    headers,
+    home,
+    job_pages,
+    language,
+    moments,
+    reading,
+    reasons,
+    sign_in,
+    words,
+)
+from funai.api.web.following import Followers
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -35,8 +51,19 @@ def register(app: Flask, parts: Parts) -> None:
         static_url_path="/static",
     )
     app.register_blueprint(shared)
-    for module in (sign_in, appearance, home):
+    for module in (sign_in, appearance, home, app_actions, app_settings):
         app.register_blueprint(module.create_blueprint(parts))
+    followers = Followers(parts)
+    for module in (app_pages, job_pages):
+        app.register_blueprint(module.create_blueprint(parts, followers))
+    app.jinja_env.globals.update(
+        job_mark=words.job_mark,
+        revision_mark=words.revision_mark,
+        step_mark=words.step_mark,
+        phase_name=words.phase_name,
+        reason_of=reasons.reason_of,
+        source_line=reading.source_line,
+    )
     assets = _fingerprint()
     app.context_processor(
         lambda: {
@@ -46,6 +73,7 @@ def register(app: Flask, parts: Parts) -> None:
             "theme": appearance.current(),
             "here": _here(),
             "assets": assets,
+            "phase_names": {key: language.translate(text) for key, text in words.PHASES.items()},
         }
     )
 

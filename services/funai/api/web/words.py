@@ -36,9 +36,16 @@ JOB_STATES = {
 }
 REVISION_STATES = {
     "ACTIVE": Mark(later("Serves now"), "green", "check"),
-    "CURRENT": Mark(later("Serves now"), "green", "check"),
-    "KEPT": Mark(later("Kept"), _GREY, "minus"),
+    "SUPERSEDED": Mark(later("Can be gone back to"), _GREY, "clock"),
+    "FAILED": Mark(later("Never ran"), "red", "cross"),
     "PRUNED": Mark(later("Image removed"), _GREY, "bin"),
+}
+STEP_STATES = {
+    "done": Mark(later("done"), "green", "check"),
+    "now": Mark(later("being done"), "blue", "spin"),
+    "failed": Mark(later("failed"), "red", "cross"),
+    "ended": Mark(later("ended here"), "amber", "minus"),
+    "next": Mark(later("still to come"), _GREY, "clock"),
 }
 
 PHASES = {
@@ -74,3 +81,13 @@ def job_mark(status: object) -> Mark:
 def phase_name(phase: str) -> str:
     """Return a phase's name as a msgid; one that we do not know stays as it is."""
     return PHASES.get(phase, phase)
+
+
+def revision_mark(state: object) -> Mark:
+    """Return how a revision stands."""
+    return REVISION_STATES.get(str(state), UNKNOWN)
+
+
+def step_mark(state: object) -> Mark:
+    """Return how a step of a job stands."""
+    return STEP_STATES[str(state)]
