@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 BEGIN = "<!-- Made by `python -m tests.chaos --page` from tests/chaos/results; do not edit. -->"
 END = "<!-- end -->"
+#: Counted series as a reader meets them: from the runner to the whole outage.
+SERIES_ORDER = (
+    "runner-kills", "deploy-kills", "database-kills", "redeploys", "redeploys-control", "outage",
+)  # fmt: skip
 
 
 def text(result: dict[str, Any]) -> list[str]:
@@ -136,8 +140,9 @@ def read_proof(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_series(folder: Path) -> list[dict[str, Any]]:
-    """Return the committed counted series, by name."""
-    return [json.loads(path.read_text()) for path in sorted((folder / "series").glob("*.json"))]
+    """Return the committed counted series in their order."""
+    paths = (folder / "series" / f"{name}.json" for name in SERIES_ORDER)
+    return [json.loads(path.read_text()) for path in paths if path.exists()]
 
 
 def read_crash(folder: Path) -> dict[str, Any] | None:

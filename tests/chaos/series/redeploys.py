@@ -41,7 +41,9 @@ _ENDED = {"SUCCEEDED", "FAILED", "CANCELLED"}
 
 def redeploys(folder: Path, options: Options, say: Callable[[str], None]) -> Outcome:
     """Load the node's own gateway."""
-    outcome = _outcome("redeploys", "Redeploys under load drop no request and show no old version")
+    outcome = _outcome(
+        "redeploys", "Redeploys under load drop no request and show no old version", ""
+    )
     shop = _Shop(folder)
     with shop.running():
         found = _loaded(shop, shop.node.gateway_port, options, say)
@@ -57,6 +59,8 @@ def redeploys_control(folder: Path, options: Options, say: Callable[[str], None]
     outcome = _outcome(
         "redeploys-control",
         "Control: the same with an nginx that is reloaded for each route; it must show failures",
+        "; the load goes to an nginx (2 workers, 16 kept-alive connections to the app), reloaded by SIGHUP"
+        " at the moment of the switch",
     )
     shop = _Shop(folder)
     nginx = NginxGateway(folder, APP)
@@ -77,13 +81,13 @@ def redeploys_control(folder: Path, options: Options, say: Callable[[str], None]
     return outcome
 
 
-def _outcome(name: str, promise: str) -> Outcome:
+def _outcome(name: str, promise: str, more: str) -> Outcome:
     return Outcome(
         name,
         promise,
         f"real Deploy, MariaDB, agent and HAProxy with the role's configuration, a runner whose steps go"
         f" without Ansible, containers and registry in memory; {_PROCESSES * _CONNECTIONS} kept-alive"
-        f" connections, GET and POST in turn; one redeploy of {FAILS} fails on purpose",
+        f" connections, GET and POST in turn; one redeploy of {FAILS} fails on purpose{more}",
     )
 
 
