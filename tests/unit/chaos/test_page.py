@@ -38,7 +38,7 @@ def test_committed_series_kept_every_promise() -> None:
 
 
 def test_page_has_a_place_for_every_series() -> None:
-    assert table.SERIES_ORDER == tuple(one.name for one in SERIES)
+    assert tuple(one.name for one in SERIES) == table.SERIES_ORDER
 
 
 def test_committed_proof_is_of_the_defects_of_now() -> None:
