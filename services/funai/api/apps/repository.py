@@ -11,6 +11,8 @@ from funai.api.apps.model import App, load_source
 from funai.deploy.schema import NOW
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sqlalchemy import Connection, Row, Select
 
 Columns = TypeVar("Columns", bound=tuple[Any, ...])
@@ -37,6 +39,15 @@ class AppRepository:
         """
         query = _filtered(select(_APP), owner_id, search).order_by(_APP.c.app_id)
         return [_app(row) for row in self._connection.execute(query.offset(offset).limit(limit))]
+
+    def names(self, owner_id: int | None, app_ids: Collection[str]) -> dict[str, str]:
+        """Return the names of apps by id.
+
+        :param owner_id: whose; None: everybody's
+        """
+        query = select(_APP.c.app_id, _APP.c.name).where(_APP.c.app_id.in_(app_ids))
+        query = _filtered(query, owner_id, "")
+        return {row.app_id: row.name for row in self._connection.execute(query)}
 
     def count(self, owner_id: int | None, search: str) -> int:
         """Return how many :meth:`page` has in all."""

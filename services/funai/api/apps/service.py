@@ -11,6 +11,8 @@ from funai.api.apps.repository import AppRepository
 from funai.api.errors import ConflictingError, UnknownError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from funai.api.accounts.model import Account
     from funai.api.apps.model import App
     from funai.deploy.database import Database
@@ -60,6 +62,11 @@ class AppService:
             return apps.page(owner, search, offset, limit), apps.count(owner, search)
 
         return self._database.run(lambda c: read(AppRepository(c)))
+
+    def names(self, account: Account, app_ids: Collection[str]) -> dict[str, str]:
+        """Return the names, by id, of those of the apps that the account may see."""
+        owner = None if account.is_operator else account.id
+        return self._database.run(lambda c: AppRepository(c).names(owner, app_ids))
 
     def create(self, owner_id: int, app_id: str, name: str) -> App:
         """Create an app.

@@ -1,8 +1,14 @@
-"""What an error page says beside the error itself: what kind it is, and what to do next."""
+"""What pages say of an error: beside a field, beside a form, or on a page of its own with what to do next."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from funai.api.errors import InvalidInputError
 from funai.api.web.language import later, translate
+
+if TYPE_CHECKING:
+    from funai.api.errors import ApiError
 
 _TITLES = {
     400: later("This cannot be done as asked"),
@@ -42,3 +48,12 @@ def title(status: int) -> str:
 def advice(status: int) -> str:
     """Return what to do next."""
     return translate(_ADVICE.get(status, _ADVICE[500]))
+
+
+def of_form(refused: ApiError | None) -> tuple[dict[str, str], str | None]:
+    """Return which field is wrong and why, or a sentence for the whole form."""
+    if refused is None:
+        return {}, None
+    if isinstance(refused, InvalidInputError):
+        return {refused.field: translate(refused.rule)}, None
+    return {}, translate(str(refused))

@@ -10,6 +10,7 @@ from funai.api import access
 from funai.api.deploys.service import DeployService
 from funai.api.errors import ApiError
 from funai.api.web import words
+from funai.api.web.faults import of_form
 from funai.api.web.language import translate
 from funai.api.web.paging import Paging
 
@@ -54,6 +55,7 @@ def _page(
     parts: Parts, refused: ApiError | None = None, typed: dict[str, str] | None = None
 ) -> str:
     account = access.account()
+    faults, sentence = of_form(refused)
     search = request.args.get("q", "").strip()[:_MAX_SEARCH]
     page = Paging.asked(_PER_PAGE)
     found, total = parts.apps.page(account, search=search, offset=page.offset, limit=page.size)
@@ -68,10 +70,11 @@ def _page(
         notice=notice,
         marks={app.app_id: words.app_mark(standings.get(app.app_id)) for app in found},
         owners={a.id: a.name for a in parts.accounts.all()} if account.is_operator else {},
-        refused=refused,
+        faults=faults,
+        refused=sentence,
         typed=typed or {},
         # A bookmark of ours, and what the first visit of an account without apps begins with.
-        making=bool(refused) or "new" in request.args,
+        making=refused is not None or "new" in request.args,
     )
 
 

@@ -11,6 +11,8 @@ from flask import Blueprint, Response, make_response, render_template, request
 
 from funai.api import access
 from funai.api.web import (
+    account,
+    accounts,
     app_actions,
     app_pages,
     app_settings,
@@ -21,6 +23,7 @@ from funai.api.web import (
     job_pages,
     language,
     moments,
+    queue,
     reading,
     reasons,
     sign_in,
@@ -51,7 +54,16 @@ def register(app: Flask, parts: Parts) -> None:
         static_url_path="/static",
     )
     app.register_blueprint(shared)
-    for module in (sign_in, appearance, home, app_actions, app_settings):
+    for module in (
+        sign_in,
+        appearance,
+        home,
+        app_actions,
+        app_settings,
+        queue,
+        account,
+        accounts,
+    ):
         app.register_blueprint(module.create_blueprint(parts))
     followers = Followers(parts)
     for module in (app_pages, job_pages):

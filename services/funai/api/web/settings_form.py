@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from funai.api.errors import ApiError, InvalidInputError
+from funai.api.web.faults import of_form
 from funai.api.web.language import translate
 
 if TYPE_CHECKING:
@@ -57,16 +58,14 @@ def without(stored: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def faults_of(refused: ApiError | None) -> tuple[dict[str, str], str | None]:
     """Return which field is wrong and why, or a sentence for the whole form."""
-    if refused is None:
-        return {}, None
-    if isinstance(refused, InvalidInputError):
-        return {refused.field: translate(refused.rule)}, None
+    if refused is None or isinstance(refused, InvalidInputError):
+        return of_form(refused)
     name, _, rule = str(refused).partition(" ")
     first, _, variable = name.rstrip(":").partition(".")
     if first == "environment":
         # Its name is wrong where no name follows but a number.
         return {"name" if variable.partition(".")[0].isdigit() else "value": rule}, None
-    return ({first: rule}, None) if first in _FIELDS else ({}, translate(str(refused)))
+    return ({first: rule}, None) if first in _FIELDS else of_form(refused)
 
 
 def _version(form: Mapping[str, str]) -> dict[str, int]:
