@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flask import flash, redirect
 
 from funai.api.errors import ApiError, UnknownError
-from funai.api.web.language import translate
+from funai.api.web.phrases import said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def act(action: Callable[[], object], done: str, back: str, refused: str | None 
     except UnknownError:
         raise
     except ApiError as exc:
-        flash(translate(str(exc)), "error")
+        flash(said(exc), "error")
         return redirect(refused or back)
     flash(done)
     return redirect(back)

@@ -15,6 +15,7 @@ from funai.api.web.acting import act
 from funai.api.web.app_pages import frame
 from funai.api.web.deploy_form import FIELDS, DeployForm
 from funai.api.web.language import translate
+from funai.api.web.phrases import said
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -67,7 +68,7 @@ def _add_buttons(blueprint: Blueprint, parts: Parts) -> None:
         except UnknownError:
             raise
         except ApiError as exc:
-            flash(translate(str(exc)), "error")
+            flash(said(exc), "error")
             return redirect(f"{_home(app_id)}/revisions")
         flash(translate("Going back to revision %(number)s.") % {"number": job["revision"]})
         return redirect(f"/console/jobs/{part(job['id'])}")
@@ -122,14 +123,13 @@ def _fault(refused: ApiError | None) -> tuple[str | None, str | None]:
     if refused is None:
         return None, None
     if isinstance(refused, InvalidInputError):
-        return _known(refused.field), translate(refused.rule) if _known(refused.field) else str(
-            refused
-        )
+        known = _known(refused.field)
+        return known, said(refused.rule if known else refused)
     text = str(refused)
     name, _, rule = text.removeprefix("payload.").partition(" ")
     if text.startswith("payload.") and _known(name):
         return name, rule
-    return None, translate(text)
+    return None, said(text)
 
 
 def _known(name: str) -> str | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from funai.api.errors import InvalidInputError
 from funai.api.web.language import later, translate
+from funai.api.web.phrases import said
 
 if TYPE_CHECKING:
     from funai.api.errors import ApiError
@@ -55,5 +56,5 @@ def of_form(refused: ApiError | None) -> tuple[dict[str, str], str | None]:
     if refused is None:
         return {}, None
     if isinstance(refused, InvalidInputError):
-        return {refused.field: translate(refused.rule)}, None
-    return {}, translate(str(refused))
+        return {refused.field: said(refused.rule)}, None
+    return {}, said(refused)

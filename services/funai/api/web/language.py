@@ -31,8 +31,6 @@ def install(app: Flask) -> None:
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.policies["ext.i18n.trimmed"] = True
     app.jinja_env.install_gettext_callables(translate, translate_number, newstyle=True)  # type: ignore[attr-defined]
-    # For texts that are not written in a template: what they hold is escaped, unlike with ``_``.
-    app.jinja_env.filters["said"] = lambda text: translate(str(text))
     app.context_processor(lambda: {"language": current()})
     for language in LANGUAGES:
         _catalogue(language)

@@ -23,6 +23,7 @@ from funai.api.web import (
     job_pages,
     language,
     moments,
+    phrases,
     queue,
     reading,
     reasons,
@@ -43,6 +44,8 @@ def register(app: Flask, parts: Parts) -> None:
     """Add the pages to the application."""
     language.install(app)
     moments.install(app)
+    # For texts that are not written in a template: what they hold is escaped, unlike with ``_``.
+    app.jinja_env.filters["said"] = phrases.said
     headers.install(app)
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
@@ -101,7 +104,7 @@ def error_page(status: int, message: str) -> Response:
         "error.html",
         status=status,
         title=faults.title(status),
-        message=language.translate(message),
+        message=phrases.said(message),
         advice=faults.advice(status),
     )
     return make_response(page, status)

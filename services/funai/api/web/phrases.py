@@ -1,0 +1,106 @@
+"""Sentences of services in the reader's language. Those with names in them are known by their pattern.
+
+What is neither written in a catalogue nor fits a pattern is shown as the service said it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from funai.api.web.language import later, translate
+
+_PATTERNS = tuple(
+    (re.compile(pattern), text)
+    for pattern, text in (
+        (
+            r"app (?P<app>.*) does not exist, or is not yours",
+            later("App %(app)s does not exist, or is not yours."),
+        ),
+        (
+            r"job (?P<job>.*) does not exist, or is not yours",
+            later("Job %(job)s does not exist, or is not yours."),
+        ),
+        (
+            r"the app id (?P<app>.*) is taken; choose another",
+            later("The app id %(app)s is taken; choose another."),
+        ),
+        (
+            r"too many failed tries to sign in; try again in (?P<n>\d+) minutes",
+            later("Too many failed tries to sign in; try again in %(n)s minutes."),
+        ),
+        (
+            r"a token named (?P<name>.*) exists already; choose another name",
+            later("A token named %(name)s exists already; choose another name."),
+        ),
+        (
+            r"an account with the name (?P<name>.*) or this id exists already; choose another",
+            later("An account with the name %(name)s or this id exists already; choose another."),
+        ),
+        (
+            r"Deploy does not answer \(\w+\); .*",
+            later(
+                "Deploy does not answer. Nothing was lost, deployed apps go on. Try again in a moment."
+            ),
+        ),
+        (
+            r"app (?P<app>\S+) has job (?P<job>\S+), which is \w+; .*",
+            later(
+                "Job %(job)s of the app has not ended. Wait for its end, cancel it, or let the new one take its place."
+            ),
+        ),
+        (
+            r"job (?P<job>\S+) ended \w+ and stays so; create a new job",
+            later("Job %(job)s has ended already."),
+        ),
+        (
+            r"app (?P<app>\S+) is not deployed from a git repository; .*",
+            later(
+                "The app is not deployed from a git repository. Deploy it once from one, then switch this on."
+            ),
+        ),
+        (
+            r"the settings of app \S+ are at version \d+, not \d+; .*",
+            later(
+                "Somebody else changed the settings meanwhile. Reload the page and repeat your change."
+            ),
+        ),
+        (
+            r"must have (?P<low>\d+) to (?P<high>\d+) characters, got \d+",
+            later("must have %(low)s to %(high)s characters"),
+        ),
+        (
+            r"'.*' must be 1 to 63 letters, digits, _ and -, beginning with a letter or digit",
+            later("must be 1 to 63 letters, digits, _ and -, beginning with a letter or digit"),
+        ),
+        (r"Not Found\. .*", later("No page has this address.")),
+    )
+)
+#: Sentences of services that are the same every time.
+FIXED = (
+    later("name or password is wrong, or the account is disabled"),
+    later("this is for operators; your account is a user's"),
+    later("the form is too old or was not ours; go back, reload the page and send it again"),
+    later("is little more than the account's name; choose another"),
+    later("must have 1 to 80 printable characters"),
+    later("1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"),
+    later("1 to 63 letters, digits, spaces, '.', '_' and '-', beginning with a letter or digit"),
+    later("an account has at most 20 tokens; remove one first"),
+    later("you cannot disable the account that you are signed in with"),
+    later("too many people follow a log at present; the page asks again by itself"),
+    later("the API entry failed unexpectedly; see the log of funai-api"),
+    later("the database refused a statement; see the log of funai-api"),
+    later("must be user or operator"),
+)
+
+
+def said(text: object) -> str:
+    """Return a service's sentence in the reader's language, where it has one."""
+    found = str(text)
+    translated = translate(found) if found else ""
+    if translated != found:
+        return translated
+    for pattern, msgid in _PATTERNS:
+        match = pattern.fullmatch(found)
+        if match:
+            return translate(msgid) % match.groupdict()
+    return found
