@@ -7,6 +7,7 @@ import sys
 import time
 import typing as t
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,10 +15,30 @@ if t.TYPE_CHECKING:
     from lab.process import LabError
 
 
+#: Where the lines of this thread go instead of to the terminal.
+_HELD: ContextVar[list[str] | None] = ContextVar("held", default=None)
+
+
 def say(text: str = "") -> None:
     """Print one line at once, also into a pipe."""
+    held = _HELD.get()
+    if held is not None:
+        held.append(text)
+        return
+    # In one call, so that no other thread's line begins in the middle of it.
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+@contextmanager
+def held_back() -> Iterator[list[str]]:
+    """Collect what this thread says in the block, to be said in one piece."""
+    lines: list[str] = []
+    token = _HELD.set(lines)
+    try:
+        yield lines
+    finally:
+        _HELD.reset(token)
 
 
 def complain(text: str) -> None:

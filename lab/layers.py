@@ -14,13 +14,13 @@ from lab import (
     hosts,
     image,
     layout,
-    machine,
     programs,
     provision,
     shell_environment,
     wheelhouse,
 )
 from lab.console import Progress, elapsed, failure_text, say
+from lab.layer_runs import run_in_order
 from lab.process import LabError, follow
 from lab.programs import Program
 from lab.tally import Tally, read_junit, summary
@@ -230,24 +230,8 @@ def run_layers(
     if set(names or LAYERS) & {"integration", "molecule"}:
         engine.ensure_running()
     started = time.monotonic()
-    tallies = [_run_layer(name, calls[name]) for name in names or LAYERS]
+    tallies = run_in_order({name: calls[name] for name in names or LAYERS})
     say()
     for line in summary(tallies, time.monotonic() - started):
         say(line)
     return 0 if all(tally.ok for tally in tallies) else 1
-
-
-def _run_layer(name: str, call: Callable[[Tally], None]) -> Tally:
-    say(f"== {name}")
-    tally = Tally(name)
-    started, busy = time.monotonic(), machine.busy_seconds()
-    try:
-        call(tally)
-    except LabError as error:
-        text = failure_text(name, error)
-        say(text)
-        tally.failures.append(text.replace("\n", " "))
-    tally.seconds = time.monotonic() - started
-    tally.cores = (machine.busy_seconds() - busy) / tally.seconds
-    say(f"== {name}: {'ok' if tally.ok else 'FAILED'} ({elapsed(tally.seconds)})")
-    return tally

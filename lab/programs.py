@@ -40,7 +40,6 @@ def check_all(tally: Tally, programs: Iterable[Program], *, at_once: int) -> Non
             lines = [f"  {program.name}: {verdict} ({elapsed(seconds)})"]
             if code != 0:
                 lines.insert(0, tail(program.log.read_text(errors="replace"), _SHOWN_LINES))
-            # In one call, because of which nothing comes between its lines.
             say("\n".join(lines))
             tally.check(program.name, ok=code == 0, evidence=f"exit {code}, see {program.log}")
 
