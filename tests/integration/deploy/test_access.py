@@ -28,7 +28,9 @@ PROOFS = {**API, **ADMIN, **NODE, **RUNNER, **GATEWAY}
 
 def expected_proof(path: str) -> dict[str, str]:
     """Return the header that lets a caller in at a path; contract, section 1."""
-    if path.endswith(("/claim", "/heartbeat", "/report")) and path.startswith("/deploy/"):
+    if path.endswith(("/claim", "/heartbeat", "/report", "/app-settings")) and path.startswith(
+        "/deploy/"
+    ):
         return RUNNER
     if path.startswith("/deploy/"):
         return API
