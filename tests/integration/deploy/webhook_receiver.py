@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
 
     from tests.integration.deploy_process import DeployProcess
@@ -54,7 +55,7 @@ class Receiver:
     A status of 0 hangs until the receiver ends; -1 drips a header for ever.
     """
 
-    def __init__(self, *statuses: int, said: str = "") -> None:
+    def __init__(self, *statuses: int, said: str = "", tls: ssl.SSLContext | None = None) -> None:
         self.calls: list[Call] = []
         self.statuses = list(statuses) or [200]
         self.said = said
@@ -62,6 +63,12 @@ class Receiver:
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            # The handshake is the handler's, so that one that fails ends nothing else.
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     def __enter__(self) -> Self:
@@ -77,7 +84,9 @@ class Receiver:
     @property
     def url(self) -> str:
         """Where it listens, with a permission in the query."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/hook?access_token={TOKEN}"
+        return (
+            f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}/hook?access_token={TOKEN}"
+        )
 
     def wait_for(self, count: int) -> list[Call]:
         """Return the calls once there are so many."""
