@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from funai.api.apps.model import SOURCE_FIELDS
@@ -21,6 +22,7 @@ _ORIGINS = ("source", "image", "repoUrl", "repoSshUrl", "archiveUrl")
 #: What earlier clients call them.
 _EARLIER_NAMES = {"repoSshUrl": "repoUrl", "gitRef": "commit"}
 _MAX_KEY = 128
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def payload_of(app: App, asked: Mapping[str, Any], user_id: int) -> dict[str, Any]:
@@ -50,6 +52,11 @@ def source_of(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is remembered of a payload's source, by today's names."""
     today = {_EARLIER_NAMES.get(name, name): value for name, value in payload.items()}
     return {name: today[name] for name in SOURCE_FIELDS if name in today}
+
+
+def is_job_id(text: str) -> bool:
+    """Tell whether a job may have that id, so that it may be a part of a path."""
+    return _JOB_ID.fullmatch(text) is not None
 
 
 def key_of(account: Account, key: str | None) -> str | None:

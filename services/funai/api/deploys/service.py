@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from funai.api.accounts.model import Account
     from funai.api.parts import Parts
 
-_NOT_FOUND = 404
+#: What Deploy says of an id that none of its jobs has, or could have.
+_NO_SUCH_ID = frozenset({400, 404})
 #: Whoever has more apps sees the jobs of the first ones, by id.
 _MAX_APPS = 2000
 
@@ -91,6 +92,8 @@ class DeployService:
     def job(self, account: Account, job_id: str) -> dict[str, Any]:
         """Return a job."""
         msg = f"job {job_id[:64]} does not exist, or is not yours"
+        if not model.is_job_id(job_id):
+            raise UnknownError(msg)
         try:
             job = self._parts.deploy.get(f"/deploy/jobs/{part(job_id)}")
             if not account.is_operator:
@@ -98,7 +101,7 @@ class DeployService:
         except UnknownError as exc:
             raise UnknownError(msg) from exc
         except DeployRefusedError as exc:
-            if exc.status == _NOT_FOUND:
+            if exc.status in _NO_SUCH_ID:
                 raise UnknownError(msg) from exc
             raise
         return self._shown(account, job)
