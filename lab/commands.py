@@ -9,7 +9,7 @@ import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-from lab import bring_up, console, engine, health, hosts, layers, layout, provision
+from lab import bring_up, console, docs_site, engine, health, hosts, layers, layout, provision
 from lab.console import Progress, say
 from lab.process import LabError, run
 from lab.shell_environment import exports
@@ -111,6 +111,15 @@ def _env(_: argparse.Namespace, __: Progress) -> int:
     return 0
 
 
+def _docs(_: argparse.Namespace, progress: Progress) -> int:
+    with progress.step("docs") as step:
+        step.note("builds the site")
+        step.result = (
+            f"{docs_site.build()} pages in {docs_site.SITE}, packed in {docs_site.ARCHIVE}"
+        )
+    return 0
+
+
 def _test(options: argparse.Namespace, _: Progress) -> int:
     chaos = ["--tier", "full"] if options.full else []
     chaos += ["--seed", str(options.seed)] if options.seed is not None else []
@@ -152,7 +161,12 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("-n", "--lines", type=int, default=200)
     logs.add_argument("--host", help="another host than the first of its group")
     command("env", _env, 'print the lab for a shell: eval "$(./dev env)"')
-    test = command("test", _test, f"run layers of tests: {' '.join(layers.LAYERS)}")
+    command("docs", _docs, "build the site of docs/ and pack it")
+    _add_test_options(command("test", _test, f"run layers of tests: {' '.join(layers.LAYERS)}"))
+    return parser
+
+
+def _add_test_options(test: argparse.ArgumentParser) -> None:
     test.add_argument("layers", nargs="*", metavar="LAYER", choices=[*layers.LAYERS, []])
     test.add_argument("--role", action="append", default=[], help="layer molecule: only this role")
     test.add_argument("--quick", action="store_true", help="fewer rounds in benchmarks")
@@ -162,7 +176,6 @@ def _parser() -> argparse.ArgumentParser:
         "--mutants", action="store_true", help="layer chaos: prove that defects are caught"
     )
     test.add_argument("--keep-lab", action="store_true", help="layer lab: use the lab that runs")
-    return parser
 
 
 def main(arguments: Sequence[str]) -> int:
