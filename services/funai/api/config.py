@@ -56,6 +56,8 @@ class Settings:
     console_url: str = ""
     #: Folder of the built documentation; None: ``/docs/`` says that there is none.
     docs_dir: Path | None = None
+    #: A page of the team's own, served as ``/admin/nodes-admin.html``; None: ours.
+    admin_page: Path | None = None
     threads: int = 24
 
     @classmethod
@@ -65,7 +67,7 @@ class Settings:
         :raises ConfigError: naming the variable and what it must be
         """
         read = _Reader(env)
-        docs = read.text("API_DOCS_DIR")
+        docs, page = read.text("API_DOCS_DIR"), read.text("API_ADMIN_PAGE")
         return cls(
             database=read_database(env),
             deploy=DeploySettings(
@@ -82,6 +84,7 @@ class Settings:
             public_url=read.base_url("API_PUBLIC_URL"),
             console_url=read.base_url("API_CONSOLE_URL"),
             docs_dir=Path(docs) if docs else None,
+            admin_page=Path(page) if page else None,
             threads=read.number("API_THREADS", cls.threads, 4, 256),
         )
 

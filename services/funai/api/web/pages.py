@@ -23,6 +23,7 @@ from funai.api.web import (
     job_pages,
     language,
     moments,
+    nodes,
     phrases,
     queue,
     reading,
@@ -66,6 +67,7 @@ def register(app: Flask, parts: Parts) -> None:
         queue,
         account,
         accounts,
+        nodes,
     ):
         app.register_blueprint(module.create_blueprint(parts))
     followers = Followers(parts)
