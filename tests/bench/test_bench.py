@@ -30,7 +30,8 @@ QUICK = os.environ.get("FUNAI_BENCH_QUICK") == "1"
         pytest.param(deploy_latency, 30, 5, id="deploy latency"),
         pytest.param(redeploy_under_load, 20, 3, id="redeploy under load"),
         pytest.param(rollback, 20, 4, id="rollback"),
-        pytest.param(job_logs, 1000, 50, id="job logs"),
+        # A million lines show no more than these do, but for a minute longer: by hand.
+        pytest.param(job_logs, 250, 50, id="job logs"),
     ],
 )
 def test_targets_are_met(bench: object, rounds: int, quick_rounds: int) -> None:
