@@ -9,6 +9,7 @@ from lab import (
     base_images,
     demo,
     demo_app,
+    docs_site,
     engine,
     health,
     hosts,
@@ -63,10 +64,13 @@ def up(progress: Progress, *, runtimes: int, runners: int, converge: bool) -> No
     with ThreadPoolExecutor(max_workers=1) as pool:
         # Hosts boot meanwhile.
         images = pool.submit(_build_images)
+        docs = pool.submit(docs_site.ensure_built)
         booted = boot(progress, runtimes, runners)
         with progress.step("wheelhouse") as step:
             built = [service for service, new in wheelhouse.ensure_built().items() if new]
             step.result = f"built {', '.join(built)}" if built else "is up to date"
+        with progress.step("documentation") as step:
+            step.result = "built" if docs.result() else "is up to date"
         pushed = _push_images(progress, images)
     members = [each.host for each in booted]
     digest = provision.inputs_digest(each.container_id for each in booted)

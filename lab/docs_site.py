@@ -10,7 +10,7 @@ import typing as t
 from lab import layout
 from lab.certificates import controller_bundle
 from lab.process import CommandError, LabError, follow, run
-from lab.wheelhouse import write_tar
+from lab.wheelhouse import digest_files, source_files, write_tar
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,20 @@ _REQUIREMENTS = layout.ROOT / "requirements"
 _LOCK, _BUILD_LOCK = _REQUIREMENTS / "docs.txt", _REQUIREMENTS / "docs-build.txt"
 #: Pages for people who use or run the platform, which are there in both languages.
 TRANSLATED = ("index.md", "glossary.md", "tutorial", "concepts", "operations")
+
+
+def ensure_built() -> bool:
+    """Build the site where its pages or tools have changed; tell whether that was so."""
+    stamp = layout.BUILD / "docs.inputs"
+    folders = [layout.ROOT / "docs", _REQUIREMENTS]
+    files = [path for folder in folders for path in source_files(folder)]
+    files += [layout.ROOT / "mkdocs.yml", layout.ROOT / "lab" / "docs_hooks.py"]
+    digest = digest_files((str(path.relative_to(layout.ROOT)), path) for path in files)
+    if ARCHIVE.is_file() and stamp.is_file() and stamp.read_text() == digest:
+        return False
+    build()
+    stamp.write_text(digest)
+    return True
 
 
 def build(site: Path = SITE, archive: Path = ARCHIVE) -> int:

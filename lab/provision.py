@@ -8,7 +8,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from lab import hosts, layout, wheelhouse
+from lab import docs_site, hosts, layout, wheelhouse
 from lab.process import LabError, follow
 
 if t.TYPE_CHECKING:
@@ -127,6 +127,7 @@ def inputs_digest(container_ids: Iterable[str]) -> str:
         found = [path] if path.is_file() else wheelhouse.source_files(path)
         files += [(str(p.relative_to(layout.ROOT)), p) for p in found if "molecule" not in p.parts]
     files += [(s, wheelhouse.archive(s)) for s in wheelhouse.SERVICES]
+    files.append(("docs", docs_site.ARCHIVE))
     files.append(("hosts", layout.EXTRA_HOSTS))
     return json.dumps([wheelhouse.digest_files(files), sorted(container_ids)])
 

@@ -41,7 +41,7 @@ def create_blueprint(folder: Path | None) -> Blueprint:
             msg = "the documentation is not installed here; set api_entry_docs_archive"
             raise UnknownError(msg)
         name = f"{path}index.html" if path == "" or path.endswith("/") else path
-        answer = send_from_directory(folder, name, max_age=300)
+        answer = send_from_directory(folder, name, max_age=300, conditional=False)
         answer.headers["Content-Security-Policy"] = _POLICY
         answer.headers["Cache-Control"] = "public, max-age=300"
         return answer
