@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
@@ -40,11 +39,12 @@ class Console:
 
     def add_account(self, name: str, password: str, role: str) -> None:
         """Add an account with the operators' form."""
-        self.open("/console/accounts")
-        self.page.get_by_label("Name", exact=True).fill(name)
-        self.page.get_by_label("Password", exact=True).fill(password)
-        self.page.get_by_label("Role").select_option(role)
-        self.page.get_by_role("button", name=re.compile("account", re.IGNORECASE)).last.click()
+        self.open("/console/accounts?new=1")
+        form = self.page.get_by_role("region", name="New account")
+        form.get_by_label("User name").fill(name)
+        form.get_by_label("Password").fill(password)
+        form.locator(f"input[name=role][value={role}]").check(force=True)
+        form.get_by_role("button", name="Make the account").click()
         expect(self.page.get_by_role("main")).to_contain_text(name)
 
     def make_app(self, app_id: str) -> None:
