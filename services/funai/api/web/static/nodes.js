@@ -19,6 +19,7 @@ let failures = 0;
 let timer = 0;
 
 const find = (root, name) => root.querySelector(`[data-at="${name}"]`);
+const isTight = (node) => typeof node.diskFreePct === "number" && node.diskFreePct < TIGHT_PERCENT;
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const byId = (id) => document.getElementById(id);
 
@@ -105,8 +106,9 @@ function setDisk(root, node) {
   bar.hidden = !told;
   const percent = told ? Math.round(node.diskFreePct * 10) / 10 : 0;
   const size = typeof node.diskFreeBytes === "number" ? bytes(node.diskFreeBytes) : "";
-  const sentence = told ? fill(texts.free, { percent: percent.toLocaleString(lang), size }) : texts.noDisk;
-  put(find(root, "disk"), sentence.replace(/[,，、]?\s*$/, ""));
+  const free = fill(texts.free, { percent: percent.toLocaleString(lang), size }).replace(/[,，]?\s*$/, "");
+  const sentence = !told ? texts.noDisk : percent < TIGHT_PERCENT ? fill(texts.tight, { free }) : free;
+  put(find(root, "disk"), sentence);
   bar.value = 100 - percent;
   bar.setAttribute("aria-label", sentence);
   bar.className = percent < FULL_PERCENT ? "full" : percent < TIGHT_PERCENT ? "tight" : "";
@@ -275,7 +277,8 @@ function open(id, name, send) {
 
 function offerTargets(dialog, sourceId) {
   const select = dialog.querySelector("select");
-  const targets = [...nodes.values()].map((shown) => shown.data).filter((node) => node.nodeId !== sourceId && node.health === "HEALTHY");
+  const takes = (node) => node.health === "HEALTHY" && !isTight(node);
+  const targets = [...nodes.values()].map((shown) => shown.data).filter((node) => node.nodeId !== sourceId && takes(node));
   select.replaceChildren(...targets.map((node) => new Option(node.name, node.nodeId)));
   select.disabled = !targets.length;
   if (!targets.length) {
