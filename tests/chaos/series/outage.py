@@ -126,16 +126,16 @@ class _Trial:
             time.sleep(_ASK_SECONDS)
         return time.monotonic() - since
 
-    def kill(self, app: str, *, by_engine: bool) -> None:
-        """End the app's container at once: as the kernel would, or as a hand would."""
+    def kill(self, app: str, *, by_engine: bool) -> float:
+        """End the app's container at once, as the kernel would or a hand; return when, or just before."""
         name = self.container(app)
-        if by_engine:
-            _on_host(self.platform, "runtime", "docker", "kill", name)
-        else:
-            pid = _on_host(
-                self.platform, "runtime", "docker", "inspect", "-f", "{{.State.Pid}}", name
-            )
-            _on_host(self.platform, "runtime", "kill", "-9", pid)
+        command = ["docker", "kill", name]
+        if not by_engine:
+            ask = ("docker", "inspect", "-f", "{{.State.Pid}}", name)
+            command = ["kill", "-9", _on_host(self.platform, "runtime", *ask)]
+        killed_at = time.monotonic()
+        _on_host(self.platform, "runtime", *command)
+        return killed_at
 
     def container(self, app: str) -> str:
         ask = ("docker", "ps", "--filter", f"label=io.funai.app={app}", "--format", "{{.Names}}")
@@ -174,8 +174,7 @@ def _minutes(trial: _Trial, outcome: Outcome, options: Options, say: Callable[[s
     with Load(trial.platform.edge_url, f"/apps/{_APPS[0]}/") as load:
         for number in range(options.rounds):
             time.sleep(pause)
-            killed_at = time.monotonic()
-            trial.kill(_APPS[1 + number % 2], by_engine=bool(number % 2))
+            killed_at = trial.kill(_APPS[1 + number % 2], by_engine=bool(number % 2))
             seconds = trial.seconds_until_right(killed_at)
             (by_engine if number % 2 else by_kernel).append(seconds)
             say(f"{_APPS[1 + number % 2]} was back after {seconds:.2f} s")
