@@ -19,6 +19,13 @@ _INLINE = re.compile(r"<script>(?P<code>.+?)</script>", re.DOTALL)
 _ASSETS = re.compile(r'src="(?P<folder>[^"]*assets/javascripts/)bundle')
 #: By these the theme would ask for a list of pages, at an address that nobody knows.
 _ALTERNATE = re.compile(r'<link rel="alternate"[^>]*>')
+#: Line ends that Chinese would show as a space: behind its punctuation, and between its words.
+_HAN, _STOPS = r"\u4e00-\u9fff", r"\u3000-\u303f\uff00-\uffef\u201c\u201d"
+_LINE_END = re.compile(
+    rf"(?<=[{_STOPS}])\n[ ]*|(?<=[{_HAN}])\n[ ]*(?=(?:<[^>/]+>)*[{_HAN}{_STOPS}])"
+    rf"|\n[ ]*(?=(?:<[^>/]+>)*[{_STOPS}])"
+)
+_CODE = re.compile(r"(<pre.*?</pre>)", re.DOTALL)
 _LOG = logging.getLogger("mkdocs.hooks.funai")
 #: Scripts that pages of the theme hold, by the name of the file that they move to.
 _scripts: dict[str, str] = {}
@@ -38,6 +45,14 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
         return ""
 
     return _PICTURE.sub(keep, markdown)
+
+
+def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - MkDocs
+    """Join the lines of Chinese paragraphs."""
+    if not page.file.src_uri.endswith(".zh.md"):
+        return html
+    parts = _CODE.split(html)
+    return "".join(part if _CODE.match(part) else _LINE_END.sub("", part) for part in parts)
 
 
 def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:  # noqa: ARG001 - MkDocs

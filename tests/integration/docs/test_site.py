@@ -105,3 +105,12 @@ def test_archive_holds_the_site_and_is_the_same_each_time(built: Path, tmp_path:
     assert (tmp_path / "docs.tar").read_bytes() == (built / "docs.tar").read_bytes()
     with tarfile.open(built / "docs.tar") as archive:
         assert "zh/index.html" in archive.getnames()
+
+
+def test_lines_of_chinese_are_joined_without_a_space(site: Path) -> None:
+    for path in sorted((site / "zh").rglob("*.html")):
+        body = re.sub(r"<pre.*?</pre>", "", path.read_text(), flags=re.DOTALL)
+        apart = re.findall(
+            r"[\u4e00-\u9fff\u3001\u3002\uff0c\uff1a\uff1b]\n *[\u4e00-\u9fff]", body
+        )
+        assert not apart, f"{path.name}: {apart[:3]}"
