@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
@@ -10,6 +11,10 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from funai.deploy import logs
 
 if TYPE_CHECKING:
+    from types import FrameType
+
+    from flask import Flask
+
     from funai.api.config import Settings
 
 #: Longer than the longest call to Deploy that is not a stream.
@@ -23,6 +28,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._app: Flask | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -39,6 +45,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "forwarded_allow_ips": "",
             "control_socket_disable": True,
             "loglevel": "warning",
+            "post_worker_init": self._begin,
         }
         for name, value in options.items():
             self.cfg.set(name, value)
@@ -48,8 +55,23 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         from funai.api.app import create_app  # noqa: PLC0415 - not in the parent process
 
         logs.set_up()
-        app = create_app(self._settings)
+        self._app = create_app(self._settings)
         logging.getLogger(__name__).info(
             "serving", extra={"fields": {"bind": list(self._settings.bind)}}
         )
-        return app
+        return self._app
+
+    def _begin(self, worker: Any) -> None:  # noqa: ANN401 - gunicorn has no types
+        from funai.api.web import following  # noqa: PLC0415 - not in the parent process
+
+        if self._app is None:
+            msg = "the worker began before the application was loaded"
+            raise RuntimeError(msg)
+        followers = following.of(self._app)
+
+        def end(number: int, frame: FrameType | None) -> None:
+            # Who follows a log goes home first, or would hold up the stop for all of the grace.
+            followers.close()
+            worker.handle_exit(number, frame)
+
+        signal.signal(signal.SIGTERM, end)

@@ -200,6 +200,17 @@ def test_followers_keep_half_of_the_threads_for_others_and_free_their_place(
     runner.end(job)
 
 
+def test_a_follower_does_not_hold_up_the_end_of_the_api_entry(api: ApiProcess) -> None:
+    bob, runner = api.browser("bob"), Runner(api)
+    job = runner.take(deploy(bob, new_app(bob), **GIT))
+    with _stream(bob, job["id"]) as answer:
+        began = time.monotonic()
+        api.stop()
+        # gunicorn would wait ten seconds for it.
+        assert time.monotonic() - began < 8
+        assert _events(answer) == []
+
+
 def test_an_app_without_a_node_has_no_log_yet(shared_api: ApiProcess) -> None:
     bob = shared_api.browser("bob")
     app_id = new_app(bob)

@@ -14,11 +14,12 @@ from funai.deploy import streaming
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from flask import Response
+    from flask import Flask, Response
 
     from funai.api.parts import Parts
 
-#: How long a reader that hung up may go unnoticed.
+_NAME = "funai_followers"
+#: How long a reader that hung up, or the end of this process, may go unnoticed.
 _WATCH_SECONDS = 0.5
 
 
@@ -28,6 +29,11 @@ class Followers:
     def __init__(self, parts: Parts) -> None:
         self._deploy = parts.deploy
         self._places = threading.BoundedSemaphore(max(1, parts.settings.threads // 2))
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """End every answer: this process is about to end."""
+        self._closed.set()
 
     def pass_on(
         self, path: str, mimetype: str, headers: Mapping[str, str], **query: str | int
@@ -47,7 +53,9 @@ class Followers:
             raise
         done = threading.Event()
         watching = (answer, streaming.reader_gone(), done)
-        threading.Thread(target=_watch, args=watching, name=f"follow {path}", daemon=True).start()
+        threading.Thread(
+            target=self._watch, args=watching, name=f"follow {path}", daemon=True
+        ).start()
 
         def close() -> None:
             done.set()
@@ -56,6 +64,17 @@ class Followers:
 
         return streaming.stream(_read(answer), mimetype, close)
 
+    def _watch(
+        self, answer: requests.Response, is_gone: Callable[[], bool], done: threading.Event
+    ) -> None:
+        """End a silent answer once nobody reads it, or this process ends."""
+        while not done.wait(_WATCH_SECONDS):
+            if self._closed.is_set() or is_gone():
+                # It may just have ended by itself.
+                with suppress(ValueError, RuntimeError, OSError):
+                    answer.raw.shutdown()
+                return
+
 
 def _read(answer: requests.Response) -> Iterator[bytes]:
     # Where Deploy goes away the answer just ends: browsers come back with the last id.
@@ -63,11 +82,13 @@ def _read(answer: requests.Response) -> Iterator[bytes]:
         yield from answer.iter_content(None)
 
 
-def _watch(answer: requests.Response, is_gone: Callable[[], bool], done: threading.Event) -> None:
-    """End a silent answer once nobody reads it."""
-    while not done.wait(_WATCH_SECONDS):
-        if is_gone():
-            # It may just have ended by itself.
-            with suppress(ValueError, RuntimeError, OSError):
-                answer.raw.shutdown()
-            return
+def install(app: Flask, parts: Parts) -> Followers:
+    """Give the application its followers."""
+    found = app.extensions[_NAME] = Followers(parts)
+    return found
+
+
+def of(app: Flask) -> Followers:
+    """Return the application's followers."""
+    found: Followers = app.extensions[_NAME]
+    return found

@@ -18,6 +18,7 @@ from funai.api.web import (
     app_settings,
     appearance,
     faults,
+    following,
     headers,
     home,
     job_pages,
@@ -31,7 +32,6 @@ from funai.api.web import (
     sign_in,
     words,
 )
-from funai.api.web.following import Followers
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -70,7 +70,7 @@ def register(app: Flask, parts: Parts) -> None:
         nodes,
     ):
         app.register_blueprint(module.create_blueprint(parts))
-    followers = Followers(parts)
+    followers = following.install(app, parts)
     for module in (app_pages, job_pages):
         app.register_blueprint(module.create_blueprint(parts, followers))
     app.jinja_env.globals.update(
