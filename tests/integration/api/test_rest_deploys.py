@@ -154,6 +154,17 @@ def test_a_wrong_request_names_its_field_and_registers_nothing(
     assert "x1" not in json.dumps(bob.data("GET", "/api/fun-ai/deploy/app/list"))
 
 
+def test_what_the_platform_built_for_another_user_is_not_deployed(
+    bob: Program, ada: Program, app_id: str
+) -> None:
+    image = "registry.test/funai/u3-appsecret:1"
+    for body in ({"image": image}, {**GIT, "imageRepo": "funai/u3-appsecret"}):
+        status, found = bob.call("POST", f"{CREATE}?appId={app_id}", body)
+        assert status == 403
+        assert "user 3" in found["message"]
+    assert ada.call("POST", f"{CREATE}?appId={app_id}&userId=2", {"image": image})[0] == 200
+
+
 def test_a_body_that_is_no_object_is_refused(shared_api: ApiProcess, app_id: str) -> None:
     browser = shared_api.browser("bob")
     for data in (b"[1]", b"{", b"\xff"):

@@ -82,19 +82,6 @@ class AppService:
             raise ConflictingError(msg) from exc
         return model.App(app_id, owner_id, name)
 
-    def get_or_create(self, account: Account, owner_id: int, app_id: str) -> App:
-        """Return an app of the account; where there is none, make it the account's (or ``owner_id``'s).
-
-        :raises UnknownError: where it is somebody else's
-        """
-        app_id = model.check_app_id(app_id)
-        if self._database.run(lambda c: AppRepository(c).get(app_id)) is None:
-            try:
-                return self.create(owner_id, app_id, app_id)
-            except ConflictingError:
-                pass  # Somebody was faster; whose it is now is what counts.
-        return self.get(account, app_id)
-
     def remember_source(self, app: App, payload: dict[str, Any]) -> None:
         """Keep what an app was deployed from, for the next time.
 

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from funai.api.apps.model import SOURCE_FIELDS
-from funai.api.errors import InvalidInputError
-from funai.contract.ids import FieldError
+from funai.api.errors import ForbiddenError, InvalidInputError
+from funai.contract.ids import FieldError, shown
 from funai.contract.source import SourceSpec
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ _ORIGINS = ("source", "image", "repoUrl", "repoSshUrl", "archiveUrl")
 #: What earlier clients call them.
 _EARLIER_NAMES = {"repoSshUrl": "repoUrl", "gitRef": "commit"}
 _MAX_KEY = 128
+#: How :func:`funai.contract.source.app_image_name` begins, for users that have a number.
+_BUILT_FOR = re.compile(r"u(\d+)-app", re.ASCII)
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -46,6 +48,24 @@ def payload_of(app: App, asked: Mapping[str, Any], user_id: int) -> dict[str, An
     except FieldError as exc:
         raise InvalidInputError(field="payload", rule=str(exc)) from exc
     return {**found, "appId": app.app_id, "userId": user_id}
+
+
+def check_images(payload: Mapping[str, Any], user_id: int) -> None:
+    """Refuse a user the images that the platform built for somebody else, as source and as target.
+
+    The platform's registry lets every runner pull and push them; their names say whose they are.
+
+    :raises ForbiddenError: naming the field
+    """
+    for name in ("image", "imageRepo"):
+        value = str(payload.get(name) or "")
+        found = _BUILT_FOR.match(value.rpartition("/")[2])
+        if found and found[1] != str(user_id):
+            msg = (
+                f"{name} {shown(value)} is what the platform builds for user {found[1]};"
+                f" yours begin with u{user_id}-app"
+            )
+            raise ForbiddenError(msg)
 
 
 def source_of(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class DeployService:
         """Create a job; an app that nobody has becomes the account's.
 
         :raises InvalidInputError: where the payload breaks a rule, or does not say what to deploy
-        :raises ForbiddenError: where a user names somebody else
+        :raises ForbiddenError: where a user names somebody else, or an image built for somebody else
         :raises ConflictingError: where the app is another user's than the one named
         """
         asked_for = self.owner_for(account, wish.user_id)
@@ -84,6 +84,8 @@ class DeployService:
             )
             raise ConflictingError(msg)
         payload = model.payload_of(app, wish.payload, app.owner_id)
+        if not account.is_operator:
+            model.check_images(payload, account.id)
         body = {"type": JOB_TYPE, "payload": payload, **wish.conflict}
         job = self._parts.deploy.post("/deploy/jobs", body, key=model.key_of(account, wish.key))
         self._parts.apps.remember_source(app, model.source_of(payload))
