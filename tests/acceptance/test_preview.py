@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 import websocket
 
-from tests.acceptance.live_platform import PlatformError
+from tests.acceptance import preview_access
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
 
 TIMEOUT = 10  # seconds
 MESSAGE = "is anybody there"
-#: Made by Ansible; an operator may see every preview.
-OPERATOR = "admin"
-GATEWAY_FILE = "/etc/nginx/sites-enabled/default"
-_CSRF = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
 gateway = pytest.mark.parametrize("group", ["api", "workspace"], ids=["edge", "workspace nginx"])
 
@@ -38,43 +33,12 @@ def preview(platform: Platform, group: str) -> str:
 
 @pytest.fixture(scope="module")
 def is_guarded(platform: Platform, connect: Callable[[str], Any]) -> bool:
-    """Whether the preview gateway was converged to ask who may see a preview."""
-    host = connect(next(iter(platform.hosts["workspace"])))
-    return "auth_request" in host.check_output("cat %s", GATEWAY_FILE)
+    return preview_access.is_guarded(platform, connect)
 
 
 @pytest.fixture(scope="module")
-def cookie(platform: Platform, *, is_guarded: bool) -> str:
-    """The cookies of somebody who may see the preview; none where everybody may."""
-    return sign_in(platform) if is_guarded else ""
-
-
-def sign_in(platform: Platform) -> str:
-    """Sign in to the console as the operator that Ansible made, and return the cookies."""
-    url = platform.settings["platform_console_url"]
-    if not url:
-        pytest.skip("previews are for those who sign in, and there is no platform_console_url")
-    try:
-        password = platform.credential("first_operator_password")
-    except PlatformError as exc:
-        pytest.skip(f"previews are for those who sign in: {exc}")
-    with requests.Session() as session:
-        session.trust_env = False
-        form = session.get(f"{url}/sign-in", timeout=TIMEOUT)
-        token = _CSRF.search(form.text)
-        assert token, f"{url}/sign-in has no form: {form.status_code}"
-        answer = session.post(
-            f"{url}/sign-in",
-            data={"csrf_token": token[1], "name": OPERATOR, "password": password},
-            headers={"Origin": url},
-            timeout=TIMEOUT,
-            allow_redirects=False,
-        )
-        if answer.status_code != requests.codes.found and not platform.is_lab:
-            # Its owner changes it after the first time, as the inventory asks.
-            pytest.skip("the first operator's password is no longer that of the inventory")
-        assert answer.status_code == requests.codes.found
-        return "; ".join(f"{name}={value}" for name, value in session.cookies.items())
+def cookie(platform: Platform, connect: Callable[[str], Any]) -> str:
+    return preview_access.cookie(platform, connect)
 
 
 @pytest.mark.point("/ws/ answers through edge and workspace nginx")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import docker
 import pytest
 
+from tests.acceptance import preview_access
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import requests
 
@@ -24,9 +26,12 @@ TIMEOUT = 5  # seconds
 
 
 @pytest.fixture
-def stopped_workspace(platform: Platform, http: requests.Session) -> Iterator[list[str]]:
+def stopped_workspace(
+    platform: Platform, http: requests.Session, connect: Callable[[str], Any]
+) -> Iterator[list[str]]:
     """The lab's Workspace hosts, off; on again and answering when the check is over."""
     engine = docker.from_env()
+    cookie = preview_access.cookie(platform, connect)
     hosts = [engine.containers.get(CONTAINER_PREFIX + name) for name in platform.hosts["workspace"]]
     for host in hosts:
         host.stop(timeout=20)
@@ -36,18 +41,18 @@ def stopped_workspace(platform: Platform, http: requests.Session) -> Iterator[li
     url = (
         f"http://{platform.address('workspace')}/ws/{platform.settings['acceptance_preview_user']}/"
     )
-    wait_until_ok(http, url, BOOT_SECONDS)
+    wait_until_ok(http, url, cookie, BOOT_SECONDS)
     engine.close()
 
 
-def wait_until_ok(http: requests.Session, url: str, seconds: float) -> None:
+def wait_until_ok(http: requests.Session, url: str, cookie: str, seconds: float) -> None:
     """Return once the URL answers 200; fail after that many seconds."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     last = "no answer"
     while time.monotonic() < deadline:
         try:
-            answer = http.get(url, timeout=TIMEOUT)
+            answer = http.get(url, headers={"Cookie": cookie}, timeout=TIMEOUT)
         except OSError as exc:
             last = str(exc)
         else:
