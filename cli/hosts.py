@@ -98,7 +98,7 @@ def look_at_all(found: Sequence[Host], done: Callable[[], None]) -> list[Look]:
 
 def look_at(host: Host) -> Look:
     """Ask one host; one that does not answer gives a look with the reason."""
-    wanted = units.expected(host.groups, database_managed=host.database_managed)
+    wanted = units.expected(host.groups, host.without)
     try:
         with connect(host) as connection:
             answer = connection.run(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader as Loader
 
 ROOT = Path(__file__).parents[1]
+#: Settings that leave a unit out where they are false.
+_OPTIONAL = {"database_manage": "mariadb", "platform_console_enabled": "funai-api"}
 _CONNECTION = (
     "ansible_host",
     "ansible_user",
@@ -26,7 +28,7 @@ _CONNECTION = (
     "ansible_ssh_private_key_file",
     "ansible_ssh_common_args",
     "ansible_ssh_extra_args",
-    "database_manage",
+    *_OPTIONAL,
 )
 _PLATFORM = ("platform_deploy_url", "vault_deploy_secret", "vault_admin_token")
 _VAULT_ADVICE = (
@@ -49,7 +51,8 @@ class Host:
     password: str | None = field(default=None, repr=False)
     #: Further arguments of ``ssh``, as one text.
     ssh_arguments: str = ""
-    database_managed: bool = True
+    #: Units of its groups that this platform has not.
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,6 @@ def _inventory(
 def _host(host: InventoryHost, values: dict[str, Any]) -> Host:
     groups = {group.name for group in host.get_groups()}
     arguments = (values["ansible_ssh_common_args"], values["ansible_ssh_extra_args"])
-    managed = values["database_manage"]
     return Host(
         name=str(host.name),
         groups=tuple(group for group in UNITS if group in groups),
@@ -151,7 +153,7 @@ def _host(host: InventoryHost, values: dict[str, Any]) -> Host:
         key_file=_text(values["ansible_ssh_private_key_file"]),
         password=_text(values["ansible_password"]),
         ssh_arguments=" ".join(str(text).strip() for text in arguments if text),
-        database_managed=managed is None or bool(managed),
+        without=frozenset(unit for name, unit in _OPTIONAL.items() if values[name] is False),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 #: In the order in which they are shown.
 UNITS: dict[str, tuple[str, ...]] = {
-    "api": ("haproxy", "funai-gateway-sync", "mariadb"),
+    "api": ("haproxy", "funai-gateway-sync", "funai-api", "mariadb"),
     "workspace": ("nginx", "docker"),
     "deploy": ("funai-deploy",),
     "runner": ("funai-runner",),
@@ -15,10 +15,10 @@ UNITS: dict[str, tuple[str, ...]] = {
 OURS = ("funai-*.service", "funai-*.socket", "funai-*.timer")
 
 
-def expected(groups: tuple[str, ...], *, database_managed: bool) -> tuple[str, ...]:
+def expected(groups: tuple[str, ...], without: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """Return the units that must run on a host of these groups.
 
-    :param database_managed: whether the platform installed the database
+    :param without: units that this platform has not
     """
     names = dict.fromkeys(name for group in groups for name in UNITS.get(group, ()))
-    return tuple(name for name in names if database_managed or name != "mariadb")
+    return tuple(name for name in names if name not in without)

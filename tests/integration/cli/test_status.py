@@ -21,9 +21,9 @@ FAILED = WELL.replace("=active", "=failed")
 ROOMY = "printf 'Filesystem a b c d e\\n/dev/vda 1000 100 900 10%% /\\n'"
 
 
-def inventory(folder: Path, server: SshServer, url: str, **changed: str) -> CommandLine:
+def inventory(folder: Path, server: SshServer, url: str, **changed: str | bool) -> CommandLine:
     """Return a command line that knows a platform of one host, from an inventory alone."""
-    values = {
+    values: dict[str, str | bool] = {
         "ansible_host": "127.0.0.1",
         "ansible_port": str(server.port),
         "ansible_user": "operator",
@@ -62,6 +62,22 @@ def test_platform_that_is_well_ends_with_0(
     ]
     assert found["hosts"][0]["disks"] == [{"mount": "/", "sizeBytes": 1000, "freeBytes": 900}]
     assert found["queue"]["waiting"] == 0
+
+
+def test_services_that_the_platform_has_not_are_not_missed(
+    ssh_server: SshServer, tmp_path: Path
+) -> None:
+    ssh_server.program("systemctl", "true")
+    url = f"http://127.0.0.1:{free_port()}"
+    commands = inventory(
+        tmp_path, ssh_server, url, database_manage=False, platform_console_enabled=False
+    )
+    path = tmp_path / "inventory.yml"
+    path.write_text(path.read_text().replace('"deploy"', '"api"', 1))
+
+    (host,) = json.loads(commands.run("status", "--json").stdout)["hosts"]
+
+    assert [unit["name"] for unit in host["services"]] == ["haproxy", "funai-gateway-sync"]
 
 
 def test_service_that_failed_and_job_that_waits_are_told(

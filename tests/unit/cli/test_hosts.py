@@ -79,12 +79,12 @@ def test_options_of_ssh_are_read_as_ssh_reads_them() -> None:
 
 
 def test_database_of_the_teams_own_is_not_looked_for() -> None:
-    assert "mariadb" in units.expected(("api",), database_managed=True)
-    assert "mariadb" not in units.expected(("api",), database_managed=False)
+    assert "mariadb" in units.expected(("api",))
+    assert "mariadb" not in units.expected(("api",), frozenset({"mariadb"}))
 
 
 def test_units_of_several_groups_on_one_host_are_named_once() -> None:
-    found = units.expected(("api", "runtime"), database_managed=True)
+    found = units.expected(("api", "runtime"))
 
     assert len(found) == len(set(found))
     assert {"mariadb", "funai-runtime-agent"} <= set(found)
