@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from ansible.parsing.vault import VaultLib, VaultSecret
+
 from tests.integration.cli.conftest import CommandLine, base_environment
 from tests.integration.cli.test_looking import document
 from tests.integration.deploy_process import SECRETS
@@ -135,6 +137,27 @@ def test_platform_of_which_nothing_answers_ends_with_2(
 
     assert done.returncode == 2
     assert "neither Deploy" in done.stderr
+
+
+def test_vaulted_secret_is_used_where_its_password_is_given(
+    deploy: DeployProcess, ssh_server: SshServer, tmp_path: Path
+) -> None:
+    commands = inventory(tmp_path, ssh_server, deploy.url, vault_deploy_secret="{{ from_vault }}")
+    folder = tmp_path / "group_vars" / "deploy"
+    folder.mkdir(parents=True)
+    password = tmp_path / "password"
+    password.write_text("password-of-the-vault")
+    text = f"from_vault: {SECRETS['DEPLOY_SECRET']}"
+    key = VaultSecret(password.read_bytes())
+    (folder / "vault.yml").write_bytes(VaultLib([("default", key)]).encrypt(text))
+
+    locked = commands.run("jobs")
+    commands.environment["ANSIBLE_VAULT_PASSWORD_FILE"] = str(password)
+    opened = commands.run("jobs")
+
+    assert locked.returncode == 2
+    assert opened.returncode == 0, opened.stderr
+    assert "There is no job yet." in opened.stderr
 
 
 def test_vault_without_its_password_says_how_to_give_it(
