@@ -35,6 +35,7 @@ FAILURE_CHARS = 400
 ORDER = (
     "test_nodes",
     "test_deploy_loop",
+    "test_app_settings",
     "test_build_from_git",
     "test_preview",
     "test_database_access",
