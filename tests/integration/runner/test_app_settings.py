@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,12 @@ def given(**limits: float) -> Reply:
 
 
 def texts(folder: Path) -> str:
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return "\n".join(path.read_text(errors="replace") for path in files)
+    found = []
+    for path in folder.rglob("*"):
+        # A job's own files go once it is reported.
+        with suppress(FileNotFoundError, IsADirectoryError):
+            found.append(path.read_text(errors="replace"))
+    return "\n".join(found)
 
 
 def everything(lab: Lab, runner: RunnerProcess) -> str:
