@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _PROBE_SECONDS = 3.0
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.25
+#: How long a container that the engine started again may take to end again.
+_END_SECONDS = 1.0
 
 
 def container_spec(
@@ -95,11 +97,25 @@ def _check_runs(containers: Containers, name: str, answer: Answer) -> None:
     if container is None:
         msg = f"{name} disappeared before it answered"
         raise ContainerExitedError(msg, answer.evidence())
-    if container.running and not container.restarting and not container.restart_count:
+    if _runs(container) and not container.restart_count:
         return
+    container = _at_its_end(containers, container)
     how = "was killed for want of memory" if container.oom_killed else "exited"
     msg = f"{name} {how} before it answered{_exit_code(container)}"
     raise ContainerExitedError(msg, _evidence(containers, name, answer, container))
+
+
+def _at_its_end(containers: Containers, container: Container) -> Container:
+    """Return the container while it does not run: of one that runs again the engine forgot the status."""
+    deadline = time.monotonic() + _END_SECONDS
+    while _runs(container) and time.monotonic() < deadline:
+        time.sleep(_PAUSE_SECONDS)
+        container = containers.find(container.name) or container
+    return container
+
+
+def _runs(container: Container) -> bool:
+    return container.running and not container.restarting
 
 
 def _exit_code(container: Container) -> str:
@@ -115,7 +131,8 @@ def _evidence(
 ) -> dict[str, Any]:
     evidence = answer.evidence()
     if container is not None:
-        evidence |= {"exitCode": container.exit_code, "oomKilled": container.oom_killed}
+        status = None if _runs(container) else container.exit_code
+        evidence |= {"exitCode": status, "oomKilled": container.oom_killed}
     try:
         evidence["logs"] = containers.logs(name)
     except AgentError as error:
