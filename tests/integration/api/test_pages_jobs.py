@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.api.console import Runner, deploy, followed, new_app, words
+from tests.integration.deploy.agent_stub import AgentStub
+from tests.integration.deploy_process import ADMIN, API
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,6 +211,32 @@ def test_a_follower_does_not_hold_up_the_end_of_the_api_entry(api: ApiProcess) -
         # gunicorn would wait ten seconds for it.
         assert time.monotonic() - began < 8
         assert _events(answer) == []
+
+
+def test_what_an_app_prints_comes_from_its_node(shared_api: ApiProcess) -> None:
+    bob, eve, runner = shared_api.browser("bob"), shared_api.browser("eve"), Runner(shared_api)
+    app_id = new_app(bob)
+    agent = AgentStub()
+    agent.log = "eins\nzwei ä\n".encode()
+    try:
+        runner.deploy.beat("node-with-agent", agentBaseUrl=agent.url, diskFreePct=99.0)
+        runner.run(deploy(bob, app_id))
+        log = f"/console/apps/{app_id}/log.txt"
+        assert "What the app prints" in words(bob.get(f"/console/apps/{app_id}/log"))
+        answer = bob.get(f"{log}?tail=7&download=1")
+        assert answer.content == agent.log
+        assert f'filename="{app_id}.log"' in answer.headers["Content-Disposition"]
+        assert "tail=7" in agent.calls[-1][0]
+        assert eve.get(log).status_code == 404
+        # One who hangs up lets the node go.
+        agent.hold.clear()
+        agent.log_ended.clear()
+        bob.get(f"{log}?follow=1", stream=True).close()
+        assert agent.log_ended.wait(20)
+    finally:
+        agent.close()
+        path = "/admin/runtime-nodes/set-enabled?name=node-with-agent&enabled=false"
+        runner.deploy.call("POST", path, None, {**API, **ADMIN})
 
 
 def test_an_app_without_a_node_has_no_log_yet(shared_api: ApiProcess) -> None:

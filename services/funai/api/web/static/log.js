@@ -35,6 +35,8 @@ class View {
     this.at = -1;
     this.follows = true;
     this.isDrawing = false;
+    this.part("plain").remove();
+    this.view.hidden = false;
     this.listen();
   }
 

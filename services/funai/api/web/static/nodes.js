@@ -18,6 +18,7 @@ let clockAhead = 0;
 let failures = 0;
 let timer = 0;
 
+class SignedOut extends Error {}
 const find = (root, name) => root.querySelector(`[data-at="${name}"]`);
 const isTight = (node) => typeof node.diskFreePct === "number" && node.diskFreePct < TIGHT_PERCENT;
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
@@ -51,7 +52,7 @@ async function call(method, path, body) {
   }
   const date = Date.parse(answer.headers.get("Date"));
   if (date) clockAhead = date - Date.now();
-  if (answer.status === 401) throw new Error(texts.signedOut);
+  if (answer.status === 401) throw new SignedOut(texts.signedOut);
   if (envelope.code !== 200) throw new Error(envelope.message);
   return envelope.data;
 }
@@ -181,9 +182,11 @@ async function refresh() {
     failures = 0;
   } catch (error) {
     failures += 1;
-    put(byId("trouble").querySelector("div"), fill(texts.away, { why: error.message.replace(/[.。]$/, "") }));
+    const away = fill(texts.away, { why: error.message.replace(/[.。]$/, "") });
+    put(byId("trouble").querySelector("div"), error instanceof SignedOut ? error.message : away);
     byId("trouble").hidden = false;
     page.classList.add("stale");
+    if (error instanceof SignedOut) return;
   }
   page.removeAttribute("aria-busy");
   clearTimeout(timer);
