@@ -9,6 +9,7 @@ from lab import (
     base_images,
     demo,
     demo_app,
+    demo_owner,
     docs_site,
     engine,
     health,
@@ -81,6 +82,8 @@ def up(progress: Progress, *, runtimes: int, runners: int, converge: bool) -> No
             step.result = "nothing it depends on has changed since it last succeeded"
     with progress.step("demo app") as step:
         step.result = demo_app.ensure_live(image_is_new=demo.DEMO_IMAGE in pushed)
+    with progress.step("console") as step:
+        step.result = f"demo app {demo_owner.ensure_listed()}"
     _say_where(progress)
 
 

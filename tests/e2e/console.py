@@ -65,12 +65,12 @@ class Console:
         """Ask for a commit of a repository; ends where its job is followed."""
         self.open(f"/console/apps/{app_id}/deploy")
         self.page.get_by_role("radio", name="Git repository").check()
-        self.page.get_by_label("Repository").fill(repository)
-        self.page.get_by_label("Branch, tag or commit").fill(commit)
+        self.page.get_by_role("textbox", name="Repository").fill(repository)
+        self.page.get_by_role("textbox", name="Branch, tag or commit").fill(commit)
         self._send(port)
 
     def _send(self, port: int) -> None:
-        field = self.page.get_by_label("Port that the app listens on")
+        field = self.page.get_by_role("textbox", name="Port")
         if not field.is_visible():
             self.page.get_by_text("How it runs, this time").click()
         field.fill(str(port))

@@ -97,12 +97,12 @@ def test_a_wrong_field_is_named_and_what_was_typed_stays(console: Console, shop:
     page = console.page
     console.open(f"/console/apps/{shop}/deploy")
     page.get_by_role("radio", name="Git repository").check()
-    page.get_by_label("Repository").fill("not an address")
+    page.get_by_role("textbox", name="Repository").fill("not an address")
     page.get_by_role("main").get_by_role("button", name="Deploy", exact=True).click()
 
     expect(page.get_by_text("One field needs a correction")).to_be_visible()
-    expect(page.get_by_label("Repository")).to_have_value("not an address")
-    expect(page.get_by_label("Repository")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_role("textbox", name="Repository")).to_have_value("not an address")
+    expect(page.get_by_role("textbox", name="Repository")).to_have_attribute("aria-invalid", "true")
 
 
 def test_the_apps_own_log_shows(console: Console, shop: str) -> None:
