@@ -172,6 +172,19 @@ def test_it_says_that_deploy_is_away_and_goes_on_by_itself(
     expect(page.locator("#trouble")).to_be_hidden(timeout=4 * REFRESHED_MS)
 
 
+def test_whoever_is_signed_out_is_told_so_once(page: Page, platform: ApiProcess) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    platform.deploy.schema.execute("DELETE FROM fun_ai_api_session")
+
+    trouble = page.locator("#trouble")
+    expect(trouble).to_contain_text("You are signed out", timeout=REFRESHED_MS)
+    expect(trouble).not_to_contain_text("Trying again")
+    before = len(asked)
+    page.wait_for_timeout(6000)
+    assert len(asked) == before
+
+
 def test_it_speaks_chinese(page: Page) -> None:
     page.context.add_cookies(
         [{"name": "funai_language", "value": "zh", "url": page.url.partition("/admin")[0]}]

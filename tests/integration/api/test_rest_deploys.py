@@ -118,6 +118,22 @@ def test_an_app_that_deploy_knows_of_somebody_else_is_not_taken_over(
     assert bob.call("POST", f"{CREATE}?appId={app_id}", {"image": IMAGE})[0] == 404
 
 
+def test_an_app_of_before_becomes_its_users_own(
+    shared_api: ApiProcess, bob: Program, eve: Program, ada: Program, app_id: str
+) -> None:
+    known, unnamed = f"{app_id}-known", f"{app_id}-unnamed"
+    shared_api.deploy.create(known, userId=2)
+    shared_api.deploy.create(unnamed, userId=None)
+    finish(shared_api)
+    finish(shared_api)
+
+    assert eve.call("POST", f"{CREATE}?appId={known}", {"image": IMAGE})[0] == 404
+    assert create(bob, known)["payload"]["userId"] == 2
+    assert bob.call("POST", "/api/v1/apps", {"appId": unnamed})[0] == 409
+    ada.data("POST", "/api/v1/apps", {"appId": unnamed, "userId": 2})
+    assert bob.data("GET", f"/api/v1/apps/{unnamed}")["state"] == "RUNNING"
+
+
 def test_an_operator_deploys_for_anybody_and_mistakes_nobody(
     ada: Program, bob: Program, app_id: str
 ) -> None:
