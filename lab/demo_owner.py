@@ -11,7 +11,7 @@ from lab.process import LabError
 
 OPERATOR = "admin"
 _TIMEOUT_SECONDS = 10
-_CONFLICT = 409
+_FOUND, _CONFLICT = 302, 409
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
@@ -50,4 +50,4 @@ def _sign_in(client: requests.Session) -> bool:
     }
     url = f"{health.CONSOLE_URL}/sign-in"
     answer = client.post(url, data=fields, timeout=_TIMEOUT_SECONDS, allow_redirects=False)
-    return answer.status_code == requests.codes.found
+    return answer.status_code == _FOUND
