@@ -116,6 +116,24 @@ def test_a_stopped_app_says_so(shared_api: ApiProcess) -> None:
     assert "agent" in said
 
 
+def test_a_paused_app_says_why_and_is_resumed_with_a_button(shared_api: ApiProcess) -> None:
+    bob, runner = shared_api.browser("bob"), Runner(shared_api)
+    app_id = new_app(bob)
+    job_id = deploy(bob, app_id)
+    shared_api.deploy.schema.execute(
+        "UPDATE fun_ai_deploy_app SET paused_at = UTC_TIMESTAMP(6),"
+        f" pause_reason = '3 jobs of it ended their runners' WHERE app_id = '{app_id}'"
+    )
+    page = f"/console/apps/{app_id}"
+    said = words(bob.get(page))
+    assert "The app is paused: its jobs wait." in said
+    assert "3 jobs of it ended their runners" in said
+    assert "Paused" in words(bob.get(f"/?q={app_id}"))
+    assert "The app takes jobs again" in words(followed(bob, bob.submit(page, page + "/resume")))
+    assert "Paused" not in words(bob.get(page))
+    runner.run(job_id)
+
+
 def test_the_list_stays_when_deploy_is_away(api: ApiProcess) -> None:
     bob = api.browser("bob")
     app_id = new_app(bob, "Stays here")

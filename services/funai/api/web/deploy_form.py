@@ -46,7 +46,8 @@ class DeployForm:
             name: str(source[name]) for name in FIELDS if name in source and name != "buildArgs"
         }
         lines = [f"{name}={value}" for name, value in (source.get("buildArgs") or {}).items()]
-        return cls({**typed, "kind": kind, "buildArgs": "\n".join(lines)})
+        empty = dict.fromkeys(FIELDS, "")
+        return cls({**empty, **typed, "kind": kind, "buildArgs": "\n".join(lines)})
 
     @classmethod
     def sent(cls, form: Mapping[str, str]) -> DeployForm:

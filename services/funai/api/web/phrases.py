@@ -78,6 +78,7 @@ _PATTERNS = tuple(
 #: Sentences of services that are the same every time.
 FIXED = (
     later("name or password is wrong, or the account is disabled"),
+    later("sign in first, or show a token: Authorization: Bearer funai_..."),
     later("this is for operators; your account is a user's"),
     later("the form is too old or was not ours; go back, reload the page and send it again"),
     later("is little more than the account's name; choose another"),
