@@ -23,6 +23,7 @@ from funai.runtime_agent.conditions import Conditions
 from funai.runtime_agent.database import Database
 from funai.runtime_agent.engine.client import EngineClient
 from funai.runtime_agent.engine.containers import Containers
+from funai.runtime_agent.engine.deaths import Deaths
 from funai.runtime_agent.engine.images import Images
 from funai.runtime_agent.gateway import Gateway
 from funai.runtime_agent.heartbeat import Heartbeat
@@ -77,6 +78,11 @@ class Agent:
         deployment = Deployment(self._parts, drains)
         recovery = Recovery(self._parts, deployment, drains)
         self._reconciler = Reconciler(self._parts, recovery, self.conditions)
+        self._deaths = Deaths(
+            EngineClient(settings.engine_socket, _ENGINE_TIMEOUT_SECONDS),
+            settings.node_name,
+            self._parts.stopping,
+        )
         self.metrics = Metrics(self._parts, self.conditions)
         self.pruner = Pruner(self._parts, self.conditions)
         self.apps = AppService(
@@ -88,10 +94,11 @@ class Agent:
         )
 
     def start(self) -> None:
-        """Start reconcile, prune and heartbeat in the background."""
+        """Start reconcile, what wakes it, prune and heartbeat in the background."""
         heartbeat = Heartbeat(self._settings, self._parts, self.conditions)
         for name, target in (
             ("reconcile", lambda: self._reconciler.run_forever(self._settings.reconcile_seconds)),
+            ("deaths", lambda: self._deaths.follow_forever(self._reconciler.wake)),
             ("prune", lambda: self.pruner.run_forever(self._settings.prune_seconds)),
             ("heartbeat", heartbeat.run_forever),
         ):
@@ -100,4 +107,5 @@ class Agent:
     def stop(self) -> None:
         """Tell everything in the background, and deploys in progress, to end."""
         self._parts.stopping.set()
+        self._reconciler.wake()
         self._parts.holds.cancel_all()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -53,13 +54,19 @@ class Reconciler:
         self._holders: dict[str, str] = {}
         self._usurped: set[str] = set()
         self._backoff: dict[str, tuple[float, float]] = {}
+        self._woken = threading.Event()
 
     def run_forever(self, interval_seconds: float) -> None:
-        """Reconcile now and every interval, until the process ends."""
-        while True:
+        """Reconcile now, every interval and when woken, until the process ends."""
+        while not self._parts.stopping.is_set():
+            # Before the look: what happens during it asks for another one.
+            self._woken.clear()
             self.run()
-            if self._parts.stopping.wait(interval_seconds):
-                return
+            self._woken.wait(interval_seconds)
+
+    def wake(self) -> None:
+        """Look now: something happened, or the process ends."""
+        self._woken.set()
 
     def run(self) -> None:
         """Reconcile once. Expected failures are reported as conditions, never raised."""
