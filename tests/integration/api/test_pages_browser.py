@@ -110,7 +110,7 @@ def test_a_long_log_is_searched_followed_and_paused(
     expect(page.locator(".log-line.phase", has_text="Pushing the image")).to_be_visible()
     runner.end(job)
     expect(page.locator("[data-log=state]")).to_have_text("The log is complete.")
-    expect(page.locator("[data-part=progress]")).to_contain_text("It succeeded.")
+    expect(page.locator("[data-part=outcome]")).to_contain_text("It succeeded.")
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
 
 

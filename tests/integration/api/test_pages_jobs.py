@@ -66,7 +66,7 @@ def test_a_job_shows_its_steps_as_they_come(shared_api: ApiProcess) -> None:
     runner.end(job)
     ended = bob.get(state).json()
     assert (ended["live"], ended["status"]) == (False, "SUCCEEDED")
-    assert "It succeeded. Revision 1 serves." in words(ended["parts"]["progress"])
+    assert "It succeeded. Revision 1 serves." in words(ended["parts"]["outcome"])
     assert "still to come" not in words(ended["parts"]["progress"])
 
 

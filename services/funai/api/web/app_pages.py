@@ -41,7 +41,8 @@ def create_blueprint(parts: Parts, followers: Followers) -> Blueprint:
         fragments = {name: render_template(f"parts/{name}.html", **found) for name in names}
         shown = found["shown"]
         if shown:
-            fragments["progress"] = render_template("parts/job_progress.html", shown=shown)
+            for name in ("outcome", "progress"):
+                fragments[name] = render_template(f"parts/job_{name}.html", shown=shown)
         live = bool(shown and shown.is_live)
         return {
             "live": live,

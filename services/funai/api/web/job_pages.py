@@ -48,6 +48,7 @@ def create_blueprint(parts: Parts, followers: Followers) -> Blueprint:
             "status": shown.job["status"],
             "parts": {
                 "badge": render_template("parts/job_badge.html", shown=shown),
+                "outcome": render_template("parts/job_outcome.html", shown=shown),
                 "progress": render_template("parts/job_progress.html", shown=shown),
             },
         }

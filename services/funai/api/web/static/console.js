@@ -60,3 +60,6 @@ for (const time of document.querySelectorAll("time[datetime]")) {
     time.title = at.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "long" });
   }
 }
+
+// On a narrow screen the tab in hand may be out of sight.
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

@@ -17,6 +17,11 @@ function element(name, className, text) {
   return made;
 }
 
+/** What an error's page says. */
+function reasonOf(html) {
+  return new DOMParser().parseFromString(html, "text/html").querySelector(".lead")?.textContent ?? "";
+}
+
 /** The rows and what is done with them. */
 class View {
   constructor(root) {
@@ -204,9 +209,10 @@ class View {
     target.append(text.slice(from));
   }
 
-  state(name) {
+  state(name, why = "") {
     const place = this.part("state");
-    place.textContent = this.texts[name];
+    const text = why ? `${this.texts[name]} ${why}` : this.texts[name];
+    if (place.textContent !== text) place.textContent = text;
     place.classList.toggle("trouble", name === "lost" || name === "signedOut");
     this.root.dataset.state = name;
   }
@@ -311,11 +317,15 @@ class AppLog {
     this.stop = new AbortController();
     const { signal } = this.stop;
     let count = 0;
+    let why = "";
     try {
       const answer = await fetch(this.url, { signal });
       if (answer.redirected) return this.view.state("signedOut");
       if (answer.status === 404) return this.view.state("missing");
-      if (!answer.ok) throw new Error(answer.status);
+      if (!answer.ok) {
+        why = reasonOf(await answer.text());
+        throw new Error(answer.status);
+      }
       this.view.clear();
       this.view.state("live");
       this.failures = 0;
@@ -333,7 +343,7 @@ class AppLog {
     }
     if (signal.aborted) return;
     this.stop = null;
-    this.view.state("lost");
+    this.view.state("lost", why);
     this.timer = setTimeout(() => this.open(), Math.min(15000, 1000 * 2 ** this.failures));
   }
 
