@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import requests
 
     from tests.acceptance.conftest import RecordEvidence
@@ -20,6 +22,8 @@ BROKEN = 500
 #: Long enough that a length check alone would let it in.
 WRONG = "wrong-" * 8
 NOBODY = "00000000-0000-4000-8000-000000000000"
+#: Asked for where operators cannot call; tried from the host that can.
+PREVIEW = "X-Preview-Token"
 #: Name in the inventory of what each header carries.
 CREDENTIALS = {
     "X-DEPLOY-SECRET": "deploy_secret",
@@ -149,8 +153,27 @@ def test_every_header_of_the_matrix_is_tried(
     ]
 
     record_evidence(f"{len(demanded)} headers in the matrix, {len(ENDPOINTS)} endpoints tried")
-    assert set(demanded) == tried
-    assert untried == []
+    assert set(demanded) == tried | {PREVIEW}
+    assert [each for each in untried if not each.startswith(PREVIEW)] == []
+
+
+@pytest.mark.point(POINT)
+@pytest.mark.parametrize("headers", ["", f"{PREVIEW}: {WRONG}"], ids=["none", "wrong"])
+def test_who_may_see_a_preview_is_told_to_its_gateway_alone(
+    platform: Platform,
+    connect: Callable[[str], Any],
+    record_evidence: RecordEvidence,
+    headers: str,
+) -> None:
+    """The firewall lets only the workspace host ask; that the right header works, previews show."""
+    host = connect(next(iter(platform.hosts["workspace"])))
+    if "auth_request" not in host.check_output("cat /etc/nginx/sites-enabled/default"):
+        pytest.skip("the preview gateway was not converged to ask who may see a preview")
+    url = f"http://{platform.address('api')}:7003/internal/preview-access"
+    argv = "curl -s -o /dev/null -w '%%{http_code}' -m 10 -H %s %s"
+    status = host.check_output(argv, headers or "X-Nothing: 1", url)
+    record_evidence(f"GET {url}: {status}")
+    assert int(status) in REFUSED
 
 
 @pytest.mark.point(POINT)
