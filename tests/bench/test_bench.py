@@ -10,6 +10,7 @@ import os
 import pytest
 
 from tests.bench import (
+    console_pages,
     deploy_latency,
     job_logs,
     redeploy_under_load,
@@ -31,6 +32,7 @@ QUICK = os.environ.get("FUNAI_BENCH_QUICK") == "1"
         pytest.param(redeploy_under_load, 20, 3, id="redeploy under load"),
         pytest.param(rollback, 20, 4, id="rollback"),
         # A million lines show no more than these do, but for a minute longer: by hand.
+        pytest.param(console_pages, 40, 5, id="console pages"),
         pytest.param(job_logs, 250, 50, id="job logs"),
     ],
 )

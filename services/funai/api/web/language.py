@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from babel.messages import mofile, pofile
-from flask import request
+from babel.messages.catalog import Catalog
+from flask import g, request
 
 from funai.api import access
 from funai.api.accounts.model import LANGUAGES
@@ -49,12 +50,12 @@ def current() -> str:
 
 def translate(text: str) -> str:
     """Return a text in the language of the page in hand."""
-    return _catalogue(current()).gettext(text)
+    return _translations().gettext(text)
 
 
 def translate_number(singular: str, plural: str, number: int) -> str:
     """Return a text about so many things."""
-    return _catalogue(current()).ngettext(singular, plural, number)
+    return _translations().ngettext(singular, plural, number)
 
 
 def later(text: str) -> str:
@@ -62,20 +63,24 @@ def later(text: str) -> str:
     return text
 
 
-@cache
-def _catalogue(language: str) -> gettext.NullTranslations:
-    found = gettext.NullTranslations()
-    for path in sorted((_FOLDER / language).glob("*.po")):
-        area = _read(path, language)
-        area.add_fallback(found)
-        found = area
+def _translations() -> gettext.NullTranslations:
+    """Return the texts for the page in hand, which asks for some hundreds of them."""
+    found: gettext.NullTranslations | None = g.get("translations")
+    if found is None:
+        found = g.translations = _catalogue(current())
     return found
 
 
-def _read(path: Path, language: str) -> gettext.GNUTranslations:
-    with path.open("rb") as file:
-        catalogue = pofile.read_po(file, locale=language)
+@cache
+def _catalogue(language: str) -> gettext.NullTranslations:
+    """Return the texts of all areas as one."""
+    whole = Catalog(locale=language)
+    for path in sorted((_FOLDER / language).glob("*.po")):
+        with path.open("rb") as file:
+            for message in pofile.read_po(file, locale=language):
+                if message.id:
+                    whole[message.id] = message
     compiled = io.BytesIO()
-    mofile.write_mo(compiled, catalogue)
+    mofile.write_mo(compiled, whole)
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)

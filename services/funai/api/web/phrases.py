@@ -6,6 +6,7 @@ What is neither written in a catalogue nor fits a pattern is shown as the servic
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from funai.api.web.language import later, translate
 
@@ -100,8 +101,15 @@ def said(text: object) -> str:
     translated = translate(found) if found else ""
     if translated != found:
         return translated
+    fits = _pattern(found)
+    return translate(fits[0]) % fits[1] if fits else found
+
+
+@lru_cache(maxsize=1024)
+def _pattern(text: str) -> tuple[str, dict[str, str]] | None:
+    """Return the msgid of a sentence and what stands in it; lists ask for one many times."""
     for pattern, msgid in _PATTERNS:
-        match = pattern.fullmatch(found)
+        match = pattern.fullmatch(text)
         if match:
-            return translate(msgid) % match.groupdict()
-    return found
+            return msgid, match.groupdict()
+    return None
