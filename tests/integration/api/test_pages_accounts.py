@@ -131,6 +131,13 @@ def test_a_wrong_account_is_refused_with_what_was_typed(
     assert "yan" not in words(ada.get(page))
 
 
+def test_who_is_signed_out_over_a_form_is_shown_the_way_in(shared_api: ApiProcess) -> None:
+    answer = shared_api.browser().submit("/sign-in", "/console/apps", appId="later")
+    assert answer.status_code == 401
+    assert 'href="/sign-in"' in answer.text
+    assert "You are not signed in" in words(answer)
+
+
 def test_accounts_are_for_operators(shared_api: ApiProcess) -> None:
     bob = shared_api.browser("bob")
     refused = bob.get("/console/accounts")

@@ -128,6 +128,19 @@ def test_a_rollback_is_one_click(shared_api: ApiProcess) -> None:
     assert "#1 Serves now" in words(bob.get(page))
 
 
+def test_a_rollback_does_not_wait_for_a_job_that_has_not_ended(shared_api: ApiProcess) -> None:
+    bob, runner = shared_api.browser("bob"), Runner(shared_api)
+    app_id = new_app(bob)
+    for _ in range(2):
+        runner.run(deploy(bob, app_id))
+    waiting = deploy(bob, app_id)
+    page = f"/console/apps/{app_id}/revisions"
+    assert "The job that has not ended makes room" in words(bob.get(page))
+    answer = bob.submit(page, f"/console/apps/{app_id}/rollback", revision="1", supersede="on")
+    assert runner.job(waiting)["status"] == "CANCELLED"
+    runner.run(answer.headers["Location"].rpartition("/")[2])
+
+
 def test_a_refused_rollback_says_why(shared_api: ApiProcess) -> None:
     bob = shared_api.browser("bob")
     app_id = new_app(bob)

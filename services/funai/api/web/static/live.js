@@ -59,7 +59,12 @@ async function poll() {
   if (document.hidden) return;
   try {
     const answer = await fetch(root.dataset.live, { headers: { Accept: "application/json" } });
-    if (answer.redirected || answer.status === 404) return;
+    if (answer.redirected) {
+      // Signed out meanwhile: the page itself leads to the way in, and back.
+      location.reload();
+      return;
+    }
+    if (answer.status === 404) return;
     if (!answer.ok) throw new Error(answer.status);
     show(await answer.json());
     failures = 0;
