@@ -77,6 +77,48 @@ def test_old_copy_in_the_middle_of_a_deploy_does_not_undo_what_serves(
     assert own_containers(engine, node) == ["rt-shop-2"]
 
 
+def lose_state(node: Node) -> None:
+    """End the agent at once and lose its file."""
+    node.kill()
+    for path in node.folder.glob("agent.db*"):
+        path.unlink()
+
+
+def test_lost_file_in_the_middle_of_a_first_deploy_routes_to_nothing(
+    node: Node, engine: APIClient, app_image: Callable[[str], str]
+) -> None:
+    deploy_in_background(node, app_image("silent"), fence=3)
+    eventually(lambda: "STARTED" in node.phases(), what="started")
+
+    lose_state(node)
+    node.start()
+
+    eventually(lambda: own_containers(engine, node) == [], 20, "the container is nobody's")
+    assert node.haproxy.map_file.read_text() == ""
+    assert node.deploy(app_image("1"), fence=2).json()["reason"] == "STALE_FENCE"
+    # What was cut off may be done again: nothing came of it.
+    assert node.deploy(app_image("1"), fence=3).ok
+    assert node.page().startswith("release 1 ")
+
+
+def test_lost_file_and_routes_do_not_give_the_app_to_a_container_that_never_answered(
+    node: Node, engine: APIClient, app_image: Callable[[str], str]
+) -> None:
+    assert node.deploy(app_image("1"), fence=1).ok
+    deploy_in_background(node, app_image("silent"), fence=2)
+    eventually(lambda: "STARTED" in node.phases(), what="started")
+
+    lose_state(node)
+    node.haproxy.map_file.write_text("")
+    node.start()
+
+    eventually(
+        lambda: own_containers(engine, node) == ["rt-shop-1"], 20, "only the one that serves"
+    )
+    eventually(lambda: "shop" in node.haproxy.map_file.read_text(), what="its route")
+    assert node.page().startswith("release 1 ")
+
+
 def fill(path: Path) -> None:
     """Write until there is no room."""
     with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,19 +13,24 @@ from funai.runtime_agent.apps.answer import deployed
 from funai.runtime_agent.apps.given import settings_of_container
 from funai.runtime_agent.apps.model import App, AppState
 from funai.runtime_agent.engine import containers as labels
+from funai.runtime_agent.http_probe import get
 
 if TYPE_CHECKING:
     from funai.runtime_agent.apps.parts import Parts
     from funai.runtime_agent.engine.containers import Container
 
 _LOG = logging.getLogger(__name__)
+_ANSWER_SECONDS = 5.0
+_PROBE_SECONDS = 1.0
+_PAUSE_SECONDS = 0.1
 
 
 def adopt(parts: Parts) -> None:
     """Record every app that has a container of this node but no record, or an outdated one.
 
-    Of several containers the one that the gateway routes to is the app's; without a route the one
-    with the highest fence. The fence is never lower than any label says.
+    Of several containers the one that the gateway routes to is the app's. One that no route leads
+    to may be of a deploy that never came to its switch, so it has to answer first. The fence is
+    never lower than any label says.
     """
     known = {app.app_id: app for app in parts.apps.all()}
     found: dict[str, list[App]] = {}
@@ -39,16 +45,34 @@ def adopt(parts: Parts) -> None:
         if app_id in known:
             _renew(parts, known[app_id], candidates, routes.get(app_id, ""))
             continue
-        chosen = _choose(candidates, routes.get(app_id, ""))
+        chosen = _routed(candidates, routes.get(app_id, "")) or _proven(parts, candidates)
+        if chosen is None:
+            _LOG.warning("no container of app %s is served or answers: none is adopted", app_id)
+            parts.apps.save(App(app_id, max_fence=highest))
+            continue
         _LOG.warning("adopting %s as app %s from its labels", chosen.container_name, app_id)
         chosen = replace(chosen, answer=deployed(parts, chosen, {}))
         parts.apps.save(replace(chosen, max_fence=highest, closed_fence=highest))
         _keep_settings(parts, chosen)
 
 
-def _choose(candidates: list[App], saved: str) -> App:
-    """Return the app's container, by its route if there is one."""
-    return _routed(candidates, saved) or max(candidates, key=lambda app: app.fence)
+def _proven(parts: Parts, candidates: list[App]) -> App | None:
+    """Return the newest container that answers; else the newest of an app that may be stopped."""
+    newest_first = sorted(candidates, key=lambda app: app.fence, reverse=True)
+    running = (app for app in newest_first if app.state is AppState.DEPLOYED)
+    stopped = (app for app in newest_first if app.state is AppState.STOPPED)
+    return next((app for app in running if _answers(parts, app)), next(stopped, None))
+
+
+def _answers(parts: Parts, app: App) -> bool:
+    """Return whether the container answers, now or when it has had time to start with its host."""
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while not get(f"http://{app.address}:{app.port}{app.health_path}", _PROBE_SECONDS).ready:
+        if parts.stopping.wait(_PAUSE_SECONDS) or time.monotonic() > deadline:
+            return False
+    container = parts.containers.find(app.container_name)
+    # Asked after the answer: it runs and has the address, so it was it.
+    return container is not None and container.running and app.address in container.bound
 
 
 def _routed(candidates: list[App], saved: str) -> App | None:
@@ -83,7 +107,7 @@ def _renew(parts: Parts, known: App, candidates: list[App], saved: str) -> None:
     ]
     chosen = _routed(later, saved)
     if chosen is None and later and not _has(candidates, known):
-        chosen = max(later, key=lambda app: app.fence)
+        chosen = _proven(parts, later)
     if chosen is not None:
         _LOG.warning("record of app %s is old: %s serves it", known.app_id, chosen.container_name)
         chosen = replace(chosen, answer=deployed(parts, chosen, {}))
