@@ -41,7 +41,7 @@ def test_port_health_path_and_limits_are_saved_and_taken_away(shared_api: ApiPro
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
-        ("containerPort", "0", "must be from 1 to 65535"),
+        ("containerPort", "0", "must be a whole number from 1 to 65535"),
         ("healthPath", "x", "must be a path such as"),
         ("memoryMib", "1", "must be a whole number of MiB"),
         ("cpus", "lots", "must be a number of CPUs"),

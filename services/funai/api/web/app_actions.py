@@ -128,7 +128,7 @@ def _fault(refused: ApiError | None) -> tuple[str | None, str | None]:
     text = str(refused)
     name, _, rule = text.removeprefix("payload.").partition(" ")
     if text.startswith("payload.") and _known(name):
-        return name, rule
+        return name, said(rule)
     return None, said(text)
 
 

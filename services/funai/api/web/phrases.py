@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from funai.api.web.field_rules import RULES
 from funai.api.web.language import later, translate
 
 _PATTERNS = tuple(
     (re.compile(pattern), text)
     for pattern, text in (
+        *RULES,
         (
             r"app (?P<app>.*) does not exist, or is not yours",
             later("App %(app)s does not exist, or is not yours."),

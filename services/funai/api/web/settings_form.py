@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from funai.api.errors import ApiError, InvalidInputError
 from funai.api.web.faults import of_form
 from funai.api.web.language import translate
+from funai.api.web.phrases import said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,8 +65,8 @@ def faults_of(refused: ApiError | None) -> tuple[dict[str, str], str | None]:
     first, _, variable = name.rstrip(":").partition(".")
     if first == "environment":
         # Its name is wrong where no name follows but a number.
-        return {"name" if variable.partition(".")[0].isdigit() else "value": rule}, None
-    return ({first: rule}, None) if first in _FIELDS else of_form(refused)
+        return {"name" if variable.partition(".")[0].isdigit() else "value": said(rule)}, None
+    return ({first: said(rule)}, None) if first in _FIELDS else of_form(refused)
 
 
 def _version(form: Mapping[str, str]) -> dict[str, int]:

@@ -11,9 +11,11 @@ from flask import Flask
 from funai.api.errors import DeployRefusedError, InvalidInputError
 from funai.api.web import language, moments, phrases, settings_form
 from funai.api.web.deploy_form import DeployForm, read_pairs
+from funai.contract import app_settings
+from funai.contract.ids import FieldError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -121,7 +123,7 @@ def test_a_variable_is_set_beside_the_others_that_stay() -> None:
     [
         ("environment.1.name '1x' must be a name", {"name": "'1x' must be a name"}),
         ("environment.A has 9 bytes", {"value": "has 9 bytes"}),
-        ("memoryMib '1' must be more", {"memoryMib": "'1' must be more"}),
+        ("memoryMib '1' must be odd", {"memoryMib": "'1' must be odd"}),
         ("the settings were changed", {}),
     ],
 )
@@ -150,3 +152,57 @@ def test_a_sentence_that_nobody_translated_is_shown_as_it_is(chinese: None) -> N
         phrases.said("the disk of node 100% %(x)s is full") == "the disk of node 100% %(x)s is full"
     )
     assert phrases.said("") == ""
+
+
+@pytest.mark.parametrize(
+    ("form", "field"),
+    [
+        ({"kind": "image", "image": "a b"}, "image"),
+        ({"kind": "git", "repoUrl": "x"}, "repoUrl"),
+        ({"kind": "git", "repoUrl": "https://a:b@git.test/x"}, "repoUrl"),
+        ({"kind": "git", "repoUrl": "https://git.test/x", "commit": "a b"}, "commit"),
+        (
+            {"kind": "git", "repoUrl": "https://git.test/x", "dockerfilePath": "../x"},
+            "dockerfilePath",
+        ),
+        (
+            {"kind": "git", "repoUrl": "https://git.test/x", "dockerfilePath": "x/"},
+            "dockerfilePath",
+        ),
+        ({"kind": "git", "repoUrl": "https://git.test/x", "containerPort": "x"}, "containerPort"),
+        (
+            {"kind": "git", "repoUrl": "https://git.test/x", "containerPort": "70000"},
+            "containerPort",
+        ),
+        ({"kind": "git", "repoUrl": "https://git.test/x", "healthPath": "x y"}, "healthPath"),
+        ({"kind": "archive", "archiveUrl": "x", "sha256": "1"}, "archiveUrl"),
+        ({"kind": "archive", "archiveUrl": "https://a.test/x.zip", "sha256": "1"}, "sha256"),
+    ],
+)
+def test_a_rule_of_the_contract_has_its_chinese(
+    form: dict[str, str], field: str, chinese: None
+) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        DeployForm.sent(form).payload()
+
+    assert refused.value.field == field
+    assert phrases.said(refused.value.rule) != refused.value.rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [
+        (app_settings.memory_mib, "1"),
+        (app_settings.cpus_milli, "lots"),
+        (app_settings.variable_name, "1x"),
+        (app_settings.variable_name, "PORT"),
+    ],
+)
+def test_a_rule_of_settings_has_its_chinese(
+    rule: Callable[[str, object], object], value: str, chinese: None
+) -> None:
+    with pytest.raises(FieldError) as refused:
+        rule("memoryMib", value)
+
+    said = settings_form.faults_of(DeployRefusedError(400, str(refused.value)))[0]["memoryMib"]
+    assert not said.isascii()
