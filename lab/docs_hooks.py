@@ -31,6 +31,15 @@ _LOG = logging.getLogger("mkdocs.hooks.funai")
 _scripts: dict[str, str] = {}
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Let anchors keep Chinese: what does that is a function, which plain YAML cannot name."""
+    # Only the generator's own environment has it.
+    from markdown.extensions.toc import slugify_unicode  # noqa: PLC0415
+
+    config.mdx_configs.setdefault("toc", {})["slugify"] = slugify_unicode
+    return config
+
+
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Leave out pictures that no browser test has made yet, and finds that would be found twice."""
     if config.theme["language"] != "en" and not page.file.src_uri.endswith(".zh.md"):
