@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -80,6 +82,8 @@ def operator() -> Person:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One browser for the run; pages of different tests share nothing."""
+    EVIDENCE.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (EVIDENCE / "accessibility.jsonl").unlink(missing_ok=True)
     if PROGRAM is None:
         pytest.exit("chromium is not there: apt-get install chromium fonts-wqy-zenhei", 2)
     with sync_playwright() as playwright:
@@ -198,9 +202,24 @@ def new_app_id(made_apps: list[str]) -> Callable[[str], str]:
     return make
 
 
-def faults_of(page: Page) -> list[str]:
-    """Return what keeps people from using the page: rule, and where it is broken."""
-    found = Axe().run(page).response["violations"]
+def faults_of(page: Page, look: str) -> list[str]:
+    """Return what keeps people from using the page: rule, and where it is broken.
+
+    All that axe-core has to say of the page, advice too, goes into the accessibility report.
+
+    :param look: how the page is shown, for the report
+    """
+    answer = Axe().run(page).response
+    found = answer["violations"]
+    line = {
+        "page": urlsplit(page.url).path,
+        "look": look,
+        "axe": answer["testEngine"]["version"],
+        "rules_passed": len(answer["passes"]),
+        "violations": [{"rule": each["id"], "impact": each["impact"]} for each in found],
+    }
+    with (EVIDENCE / "accessibility.jsonl").open("a") as report:
+        report.write(json.dumps(line) + "\n")
     return [
         f"{each['id']} ({each['impact']}): {node['html'][:150]}"
         for each in found

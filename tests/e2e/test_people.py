@@ -65,7 +65,7 @@ def test_pages_fit_and_have_no_serious_fault(
 ) -> None:
     page = open_page(**LOOKS[look])
     page.goto(f"{console_url}/sign-in")
-    assert faults_of(page) == []
+    assert faults_of(page, look) == []
     page.locator("input[name=name]").fill(operator.name)
     page.locator("input[name=password]").fill(operator.password)
     page.locator("main button").click()
@@ -75,7 +75,7 @@ def test_pages_fit_and_have_no_serious_fault(
         answer = page.goto(console_url + path)
         assert answer is not None
         assert answer.status == 200, path
-        assert faults_of(page) == [], path
+        assert faults_of(page, look) == [], path
         wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert wide <= 0, f"{path} is {wide} px too wide"
         name = {"/": "console", "/admin/nodes-admin.html": "nodes"}.get(path)
