@@ -38,7 +38,7 @@ _LINTERS = (
     ("shellcheck", "dev", ".ci/run"),
 )
 #: Limits of the second run and of ``up`` on a lab that is up; see docs/benchmarks.md.
-_SECOND_RUN_SECONDS = 180
+_SECOND_RUN_SECONDS = 120
 _UP_AGAIN_SECONDS = 120
 _BARE_RUN_SECONDS = 600
 #: Linters, and scenarios, at once. CI has two cores, and a scenario keeps little more than one busy.
