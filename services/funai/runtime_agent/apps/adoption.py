@@ -13,6 +13,7 @@ from funai.runtime_agent.apps.answer import deployed
 from funai.runtime_agent.apps.given import settings_of_container
 from funai.runtime_agent.apps.model import App, AppState
 from funai.runtime_agent.engine import containers as labels
+from funai.runtime_agent.errors import BusyError
 from funai.runtime_agent.http_probe import get
 
 if TYPE_CHECKING:
@@ -31,29 +32,48 @@ def adopt(parts: Parts) -> None:
     Of several containers the one that the gateway routes to is the app's. One that no route leads
     to may be of a deploy that never came to its switch, so it has to answer first. The fence is
     never lower than any label says.
+
+    :raises BusyError: where an app is being deployed; ask again
     """
-    known = {app.app_id: app for app in parts.apps.all()}
-    found: dict[str, list[App]] = {}
-    for name in parts.containers.of_this_node():
-        container = parts.containers.find(name)
-        app = _app_of(container) if container is not None else None
-        if app is not None:
-            found.setdefault(app.app_id, []).append(app)
-    routes = parts.gateway.saved()
-    for app_id, candidates in found.items():
-        highest = max(candidate.fence for candidate in candidates)
-        if app_id in known:
-            _renew(parts, known[app_id], candidates, routes.get(app_id, ""))
-            continue
-        chosen = _routed(candidates, routes.get(app_id, "")) or _proven(parts, candidates)
-        if chosen is None:
-            _LOG.warning("no container of app %s is served or answers: none is adopted", app_id)
-            parts.apps.save(App(app_id, max_fence=highest))
-            continue
-        _LOG.warning("adopting %s as app %s from its labels", chosen.container_name, app_id)
-        chosen = replace(chosen, answer=deployed(parts, chosen, {}))
-        parts.apps.save(replace(chosen, max_fence=highest, closed_fence=highest))
-        _keep_settings(parts, chosen)
+    found = (_app_of_name(parts, name) for name in parts.containers.of_this_node())
+    busy: BusyError | None = None
+    for app_id in sorted({app.app_id for app in found if app is not None}):
+        try:
+            # Requests are served meanwhile: what a deploy just made must not be taken back.
+            with parts.holds.take_briefly(app_id):
+                _adopt_one(parts, app_id)
+        except BusyError as error:
+            busy = error
+    if busy is not None:
+        raise busy
+
+
+def _adopt_one(parts: Parts, app_id: str) -> None:
+    """Look at one app whose hold is taken, with everything read now."""
+    apps = (_app_of_name(parts, name) for name in parts.containers.of_app(app_id))
+    candidates = [app for app in apps if app is not None]
+    if not candidates:
+        return
+    route = parts.gateway.saved().get(app_id, "")
+    known = next((app for app in parts.apps.all() if app.app_id == app_id), None)
+    if known is not None:
+        _renew(parts, known, candidates, route)
+        return
+    highest = max(candidate.fence for candidate in candidates)
+    chosen = _routed(candidates, route) or _proven(parts, candidates)
+    if chosen is None:
+        _LOG.warning("no container of app %s is served or answers: none is adopted", app_id)
+        parts.apps.save(App(app_id, max_fence=highest))
+        return
+    _LOG.warning("adopting %s as app %s from its labels", chosen.container_name, app_id)
+    chosen = replace(chosen, answer=deployed(parts, chosen, {}))
+    parts.apps.save(replace(chosen, max_fence=highest, closed_fence=highest))
+    _keep_settings(parts, chosen)
+
+
+def _app_of_name(parts: Parts, name: str) -> App | None:
+    container = parts.containers.find(name)
+    return _app_of(container) if container is not None else None
 
 
 def _proven(parts: Parts, candidates: list[App]) -> App | None:
