@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _LONGEST_BACKOFF_SECONDS = 60.0
 _FIRST_BACKOFF_SECONDS = 5.0
+_SETTLE_SECONDS = 0.5
 
 
 class Reconciler:
@@ -57,12 +58,15 @@ class Reconciler:
         self._woken = threading.Event()
 
     def run_forever(self, interval_seconds: float) -> None:
-        """Reconcile now, every interval and when woken, until the process ends."""
+        """Reconcile now, every interval, and at once and again when woken, until the process ends."""
+        pause = interval_seconds
         while not self._parts.stopping.is_set():
             # Before the look: what happens during it asks for another one.
             self._woken.clear()
             self.run()
-            self._woken.wait(interval_seconds)
+            is_woken = self._woken.wait(pause)
+            # The engine tells of a container's end before its own list has it.
+            pause = min(_SETTLE_SECONDS, interval_seconds) if is_woken else interval_seconds
 
     def wake(self) -> None:
         """Look now: something happened, or the process ends."""

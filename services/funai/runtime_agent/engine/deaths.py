@@ -35,11 +35,17 @@ class Deaths:
         self._stopping = stopping
 
     def follow_forever(self, tell: Callable[[], None]) -> None:
-        """Call ``tell`` for each container that ends, until the process does."""
+        """Call ``tell`` for each container that ends, and once one may have been missed.
+
+        Returns when the process ends.
+        """
         while not self._stopping.is_set():
             try:
                 with self._engine.request("follow the engine's events") as client:
-                    for _ in client.events(filters=self._filters):
+                    events = client.events(filters=self._filters)
+                    # What ended while nobody followed.
+                    tell()
+                    for _ in events:
                         tell()
             except (AgentError, NotFound) as error:
                 # No condition: the reconcile reports an engine that does not answer.
