@@ -1,6 +1,6 @@
 """Benchmarks as tests, for ``./dev test bench``; FUNAI_BENCH_QUICK=1 runs fewer rounds.
 
-``build_job`` and ``retention``, which build for minutes, are for hands (docs/benchmarks.md).
+``retention``, which builds for minutes, is for hands (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import pytest
 
 from tests.bench import (
+    build_job,
     console_pages,
     deploy_latency,
     job_logs,
@@ -31,8 +32,9 @@ QUICK = os.environ.get("FUNAI_BENCH_QUICK") == "1"
         pytest.param(deploy_latency, 30, 5, id="deploy latency"),
         pytest.param(redeploy_under_load, 20, 3, id="redeploy under load"),
         pytest.param(rollback, 20, 4, id="rollback"),
-        # A million lines show no more than these do, but for a minute longer: by hand.
+        pytest.param(build_job, 10, 3, id="build job"),
         pytest.param(console_pages, 40, 5, id="console pages"),
+        # A million lines show no more than these do, but for a minute longer: by hand.
         pytest.param(job_logs, 250, 50, id="job logs"),
     ],
 )
