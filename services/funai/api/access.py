@@ -38,11 +38,15 @@ _WITHOUT_TOKEN = ("/api/", "/internal/")
 class Access(StrEnum):
     """What a view asks for."""
 
+    FILE = "file"  #: nothing: it is the same for everybody, so nobody is looked up
     PUBLIC = "public"  #: nobody need be signed in
     HOOK = "hook"  #: proves itself in its own way; no cookie counts
     USER = "user"  #: an account
     OPERATOR = "operator"  #: an operator's account
     ADMIN = "admin"  #: an operator's account, or the admin token, as operators' scripts show it
+
+
+_WITHOUT_CALLER = frozenset({Access.FILE, Access.HOOK})
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class Gatekeeper:
         :raises ForbiddenError: where the account may not, or the request was made elsewhere
         """
         rule = _rule()
-        if rule is Access.HOOK:
+        if rule in _WITHOUT_CALLER:
             return
         g.caller = self._identify()
         if rule is Access.PUBLIC:
@@ -170,7 +174,7 @@ def _rule() -> Access | None:
     if request.endpoint is None:
         return Access.PUBLIC  # No such page: Flask says so.
     if request.endpoint.rpartition(".")[2] == "static":
-        return Access.PUBLIC
+        return Access.FILE
     view = current_app.view_functions[request.endpoint]
     rule: Access | None = getattr(view, "funai_access", None)
     if rule is None:

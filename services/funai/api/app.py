@@ -16,7 +16,7 @@ from funai.api import access, docs, preview, proxy
 from funai.api.accounts.service import AccountService
 from funai.api.apps.service import AppService
 from funai.api.deploy_client import DeployClient
-from funai.api.errors import ApiError, DeployAwayError, SignInRequiredError, TooManyError
+from funai.api.errors import ApiError, SignInRequiredError
 from funai.api.hooks import routes as hooks
 from funai.api.parts import Parts
 from funai.api.rest import admin, deploys, v1
@@ -121,7 +121,7 @@ def _register_errors(app: Flask) -> None:
         is_page = not _is_for_program()
         if isinstance(error, SignInRequiredError) and is_page and request.method == "GET":
             return redirect(pages.sign_in_url(request.full_path.rstrip("?")))
-        return _answer(error.status, str(error), _retry_after(error))
+        return _answer(error.status, str(error), error.retry_after)
 
     @app.errorhandler(DeployError)
     def unavailable(error: DeployError) -> ResponseReturnValue:
@@ -144,11 +144,6 @@ def _register_errors(app: Flask) -> None:
 
 def _is_for_program() -> bool:
     return request.path.startswith(("/api/", "/internal/", "/hooks/"))
-
-
-def _retry_after(error: ApiError) -> int | None:
-    found = isinstance(error, TooManyError | DeployAwayError)
-    return error.retry_after if found else None  # type: ignore[attr-defined]
 
 
 def _answer(status: int, message: str, retry_after: int | None = None) -> ResponseReturnValue:

@@ -13,13 +13,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class ApiError(Exception):
     """Base of every error that a user may see; its text says what happened and what to do next."""
 
     status: int = 500
+    #: Seconds to wait before another try; None: waiting does not help.
+    retry_after: int | None = None
 
 
 class InvalidInputError(ApiError):
@@ -85,4 +85,4 @@ class DeployAwayError(ApiError):
     """Deploy does not answer, or answers what is not its envelope."""
 
     status = 503
-    retry_after: ClassVar[int] = 2
+    retry_after = 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import select
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from flask import Response, request
@@ -12,8 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
 
+    import requests
+
 #: A reader that takes nothing for longer is cut off: it holds a thread.
 STALLED_SECONDS = 30.0
+#: How long a reader that hung up, or the end of this process, may go unnoticed.
+_WATCH_SECONDS = 0.25
 _GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
@@ -59,6 +65,25 @@ def reader_gone() -> Callable[[], bool]:
     poller = select.poll()
     poller.register(connection, select.POLLRDHUP)
     return lambda: any(event & _GONE for _, event in poller.poll(0))
+
+
+def end_when(
+    answer: requests.Response, is_over: Callable[[], bool], done: threading.Event, name: str
+) -> None:
+    """End an answer that is passed on, also while it is silent, once ``is_over``; until ``done``.
+
+    :param name: of the thread that looks
+    """
+
+    def watch() -> None:
+        while not done.wait(_WATCH_SECONDS):
+            if is_over():
+                # It may just have ended by itself.
+                with suppress(ValueError, RuntimeError, OSError):
+                    answer.raw.shutdown()
+                return
+
+    threading.Thread(target=watch, name=name, daemon=True).start()
 
 
 def _connection() -> socket.socket | None:

@@ -12,15 +12,13 @@ from funai.api.errors import DeployAwayError
 from funai.deploy import streaming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from flask import Flask, Response
 
     from funai.api.parts import Parts
 
 _NAME = "funai_followers"
-#: How long a reader that hung up, or the end of this process, may go unnoticed.
-_WATCH_SECONDS = 0.5
 
 
 class Followers:
@@ -52,10 +50,10 @@ class Followers:
             self._places.release()
             raise
         done = threading.Event()
-        watching = (answer, streaming.reader_gone(), done)
-        threading.Thread(
-            target=self._watch, args=watching, name=f"follow {path}", daemon=True
-        ).start()
+        is_gone = streaming.reader_gone()
+        streaming.end_when(
+            answer, lambda: self._closed.is_set() or is_gone(), done, f"follow {path}"
+        )
 
         def close() -> None:
             done.set()
@@ -63,17 +61,6 @@ class Followers:
             self._places.release()
 
         return streaming.stream(_read(answer), mimetype, close)
-
-    def _watch(
-        self, answer: requests.Response, is_gone: Callable[[], bool], done: threading.Event
-    ) -> None:
-        """End a silent answer once nobody reads it, or this process ends."""
-        while not done.wait(_WATCH_SECONDS):
-            if self._closed.is_set() or is_gone():
-                # It may just have ended by itself.
-                with suppress(ValueError, RuntimeError, OSError):
-                    answer.raw.shutdown()
-                return
 
 
 def _read(answer: requests.Response) -> Iterator[bytes]:

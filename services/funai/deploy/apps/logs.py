@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import requests
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from funai.deploy.parts import Parts
 
 _MAX_TAIL = 5000
-#: How long a follower that hung up, or the end of this process, may go unnoticed.
-_WATCH_SECONDS = 0.25
 
 
 class AppPath(Model):
@@ -78,10 +75,8 @@ class AppLogService:
 
         done = threading.Event()
         if follow:
-            watch = threading.Thread(
-                target=self._watch, args=(answer, is_gone, done), name=f"log-{app_id}", daemon=True
-            )
-            watch.start()
+            bell = self._parts.log_added
+            streaming.end_when(answer, lambda: bell.closed or is_gone(), done, f"log-{app_id}")
 
         def close() -> None:
             done.set()
@@ -89,17 +84,6 @@ class AppLogService:
             self._parts.log_places.release()
 
         return _read(answer, node.name), close
-
-    def _watch(
-        self, answer: requests.Response, is_gone: Callable[[], bool], done: threading.Event
-    ) -> None:
-        """End the answer of a silent app once nobody reads it, or this process ends."""
-        while not done.wait(_WATCH_SECONDS):
-            if self._parts.log_added.closed or is_gone():
-                # It may just have ended by itself.
-                with suppress(ValueError, RuntimeError, OSError):
-                    answer.raw.shutdown()
-                return
 
     def _node(self, connection: Connection, app_id: str) -> Node | None:
         node_id = PlacementRepository(connection).node_of(app_id)
