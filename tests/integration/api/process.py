@@ -64,6 +64,7 @@ class ApiProcess:
         self._schema = schema
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._browsers: list[Browser] = []
 
     def add_accounts(self) -> None:
         """Make the accounts of :data:`ACCOUNTS`, all with one password."""
@@ -121,10 +122,12 @@ class ApiProcess:
         raise RuntimeError(msg)
 
     def stop(self) -> None:
-        """End it."""
+        """End it, and hang up the browsers that it gave out."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(timeout=20)
+        for browser in self._browsers:
+            browser.session.close()
 
     def program(self, name: str) -> Program:
         """Return a program that shows a new token of an account."""
@@ -137,6 +140,7 @@ class ApiProcess:
     def browser(self, name: str | None = None) -> Browser:
         """Return a browser, signed in where an account is named."""
         found = Browser(self.url)
+        self._browsers.append(found)
         if name is not None:
             answer = found.sign_in(name, PASSWORD)
             assert answer.status_code in {200, 302}, answer.text
