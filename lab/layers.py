@@ -26,7 +26,7 @@ from lab.programs import Program
 from lab.tally import Tally, read_junit, summary
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 #: The long ones first.
 _LINTERS = (
@@ -76,7 +76,7 @@ def _lint(tally: Tally) -> None:
 def _pytest(
     tally: Tally,
     folder: str,
-    extra: dict[str, str] | None = None,
+    extra: Mapping[str, str | None] | None = None,
     options: Sequence[str] = (),
 ) -> None:
     report = layout.LOGS / f"junit-{tally.layer}.xml"
@@ -185,7 +185,7 @@ def _limit(tally: Tally, name: str, seconds: float, limit: float) -> None:
 
 def _on_live_lab(tally: Tally, folder: str, extra: dict[str, str]) -> None:
     bring_up.up(Progress(), runtimes=1, runners=1, converge=False)
-    _pytest(tally, folder, {**shell_environment.variables(), **extra})
+    _pytest(tally, folder, {**shell_environment.for_programs(), **extra})
 
 
 def _layer_calls(

@@ -39,12 +39,20 @@ def tail(text: str, lines: int = _TAIL_LINES) -> str:
     return "\n".join(text.strip().splitlines()[-lines:])
 
 
+def changed_environment(env: Mapping[str, str | None] | None) -> dict[str, str] | None:
+    """Return this program's environment with ``env`` laid over it; None takes a variable away."""
+    if env is None:
+        return None
+    laid = {**os.environ, **env}
+    return {name: value for name, value in laid.items() if value is not None}
+
+
 def run(
     argv: Sequence[str],
     *,
     stdin: bytes | None = None,
     timeout: float | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     cwd: Path | None = None,
 ) -> str:
     """Return what ``argv`` printed; raise CommandError with the end of its errors otherwise."""
@@ -54,7 +62,7 @@ def run(
             input=b"" if stdin is None else stdin,
             capture_output=True,
             timeout=timeout,
-            env=None if env is None else {**os.environ, **env},
+            env=changed_environment(env),
             cwd=cwd,
             check=False,
         )
@@ -85,7 +93,7 @@ def follow(
     argv: Sequence[str],
     log: Path,
     *,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     cwd: Path | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> int:
@@ -98,7 +106,7 @@ def follow(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=None if env is None else {**os.environ, **env},
+            env=changed_environment(env),
             cwd=cwd,
             text=True,
             errors="replace",

@@ -10,6 +10,8 @@ from lab.process import LabError
 
 _DATABASE = "db_funaistudio"
 _OBSERVER = "funai_observer"
+#: They would hide ``http.sslCAInfo``, for every host.
+_HIDING = ("GIT_SSL_CAINFO",)
 #: What git runs for user and password; it reads them from the same environment.
 _CREDENTIAL_HELPER = (
     '!f() { echo "username=$FUNAI_GIT_PUSH_USER"; echo "password=$FUNAI_GIT_PUSH_PASSWORD"; }; f'
@@ -84,11 +86,15 @@ def _git_ssh_argv() -> list[str]:
     return [*argv, "-o", f"UserKnownHostsFile={identity.KNOWN_HOSTS}"]
 
 
+def for_programs() -> dict[str, str | None]:
+    """Return what a program needs laid over its environment; None takes a variable away."""
+    return {**variables(), **dict.fromkeys(_HIDING)}
+
+
 def exports() -> str:
     """Return the variables as commands for ``eval``."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables().items()]
-    # It would hide http.sslCAInfo, for every host.
-    lines.append("unset GIT_SSL_CAINFO")
+    lines.extend(f"unset {name}" for name in _HIDING)
     # A proxy of the shell must not get the lab's requests.
     lines.append(f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{layout.SUBNET}"')
     lines.append('export no_proxy="$NO_PROXY"')

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import health, identity, layout, shell_environment
+from lab import health, identity, layout, process, shell_environment
 from lab.process import LabError
 
 if TYPE_CHECKING:
@@ -79,6 +79,20 @@ def test_git_gets_the_push_account_for_the_forge_only() -> None:
 
     assert "password=it's registry_push_password" in answer(layout.address_of("forge"))
     assert "password" not in answer("git.example.org")
+
+
+@pytest.mark.usefixtures("secrets")
+def test_programs_do_not_get_the_bundle_that_hides_the_forges(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GIT_SSL_CAINFO", "/etc/ssl/certs/ca-certificates.crt")
+
+    environment = process.changed_environment(shell_environment.for_programs())
+
+    assert environment is not None
+    assert "GIT_SSL_CAINFO" not in environment
+    assert environment["FUNAI_DEPLOY_SECRET"] == "it's deploy_secret"
+    assert "unset GIT_SSL_CAINFO" in shell_environment.exports().splitlines()
 
 
 def test_environment_without_a_lab_says_what_to_do(
