@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.chaos import effect_checks, job_checks
+from tests.chaos import closing_checks, effect_checks, job_checks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +33,7 @@ CHECKS: dict[str, tuple[str, Check]] = {
     "I14": ("last known is the newest ended job", job_checks.last_known_is_newest),
     "I15": ("no container goes while a route leads to it", effect_checks.served_containers_stay),
     "I16": ("leases by the database's clock alone", job_checks.leases_by_the_databases_clock),
+    "I17": ("ended jobs do nothing more; what serves is said", closing_checks.ends_are_final),
 }
 
 
@@ -47,7 +48,7 @@ def _with_begins(history: list[Entry]) -> list[Entry]:
 
     A call that began before a newer one was done may be answered after it: that is no fault.
     """
-    calls = [e for e in history if e["kind"] == "call" and e["link"].startswith("agent")]
+    calls = [e for e in history if effect_checks.is_deploy_call(e)]
     moments = [(call["began"], 0, call) for call in calls]
     moments += [(call["t"], 1, call) for call in calls if call["status"] == 200]
     done: dict[str, int] = {}

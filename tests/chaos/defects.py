@@ -231,6 +231,21 @@ DEFECTS = (
         ),
     ),
     Defect(
+        "no node is told of an end",
+        (
+            (
+                "deploy/apps/closing.py",
+                "        answer = self._agent.close(node, body, seconds=_CLOSE_SECONDS)\n",
+                (
+                    "        from funai.deploy.apps.model import AgentAnswer\n"
+                    '        answer = AgentAnswer(success=True, response={"serving": None})\n'
+                ),
+            ),
+        ),
+        ("F3", "F1"),
+        60,
+    ),
+    Defect(
         "a runner writes its token down",
         (
             (

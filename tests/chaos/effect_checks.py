@@ -22,6 +22,11 @@ UNTOUCHED = {
 _GONE = {"container.stopped", "container.removed"}
 
 
+def is_deploy_call(entry: Entry) -> bool:
+    """Tell whether the entry is a call to an agent to deploy."""
+    return bool(entry["kind"] == "call" and entry["request"].endswith("/agent/apps/deploy"))
+
+
 def containers_at_routes(history: list[Entry]) -> Iterator[tuple[Entry, Entry]]:
     """Yield each route switch with the creation of the container that it leads to."""
     at_address: dict[str, Entry] = {}
@@ -39,7 +44,7 @@ def effects_in_fence_order(history: list[Entry], _final: FinalState) -> Iterator
     switches = {id(route): container for route, container in containers_at_routes(history)}
     done: dict[str, int] = defaultdict(int)
     for entry in history:
-        if entry["kind"] == "call" and entry["link"].startswith("agent"):
+        if is_deploy_call(entry):
             yield from _judge_answer(entry, done)
         elif entry["kind"] == "container.created" and entry["fence"] < done[entry["app"]]:
             text = f"{entry['name']} was created after fence {done[entry['app']]} was done"
@@ -69,8 +74,9 @@ def newest_success_runs(_history: list[Entry], final: FinalState) -> Iterator[Vi
     """I6: what runs in the end is the highest accepted deploy that SUCCEEDED.
 
     A claimed job that ended without its runner's SUCCEEDED may have come as far as the switch: its
-    version may be there, newer than the last success; Deploy says of it that it did not succeed.
+    version may be there, newer than the last success, where Deploy says so of the app.
     """
+    said = {row["app_id"]: row["unconfirmed_job_id"] for row in final.apps}
     jobs = {job["id"]: job for job in final.jobs}
     expected: dict[str, dict[str, Any]] = {}
     for job in final.jobs:
@@ -85,7 +91,9 @@ def newest_success_runs(_history: list[Entry], final: FinalState) -> Iterator[Vi
     }
     for app, job in expected.items():
         found = running.get(app, {})
-        if found.get("id") != job["id"] and not _in_doubt(found, job):
+        if found.get("id") != job["id"] and not (
+            _in_doubt(found, job) and said.get(app) == found["id"]
+        ):
             text = (
                 f"app {app} runs job {found.get('id')} ({found.get('status')}, seq"
                 f" {found.get('deploy_seq')}); its newest success is {job['id']},"

@@ -65,7 +65,9 @@ def collect(cluster: Cluster, max_attempts: int) -> FinalState:
         app_runs=schema.rows(
             "SELECT app_id, last_job_id, last_job_status FROM fun_ai_deploy_app_run"
         ),
-        apps=schema.rows("SELECT app_id, fence, route_node_id FROM fun_ai_deploy_app"),
+        apps=schema.rows(
+            "SELECT app_id, fence, route_node_id, unconfirmed_job_id FROM fun_ai_deploy_app"
+        ),
         audit=changes,
         nodes={node.name: _node_state(node) for node in cluster.nodes},
         leaks=_leaks(cluster),

@@ -58,7 +58,7 @@ class Node:
         #: Of HAProxy's own; the agent gets the tap's.
         self.gateway_socket = folder / "h.sock"
         self.tap = GatewayTap(folder / "t.sock", self.gateway_socket, self.name, history)
-        self.to_agent = HttpLink(f"agent {self.name}", [self.agent_port], history, _is_deploy)
+        self.to_agent = HttpLink(f"agent {self.name}", [self.agent_port], history, _is_change)
         self.engine = self._engine_service()
         self.haproxy = self._haproxy_service()
         self.agent: Service
@@ -176,8 +176,8 @@ class Node:
         }
 
 
-def _is_deploy(first: str) -> bool:
-    return " /agent/apps/deploy " in first
+def _is_change(first: str) -> bool:
+    return " /agent/apps/deploy " in first or " /agent/apps/close " in first
 
 
 def _listens(path: Path) -> bool:

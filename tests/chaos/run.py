@@ -192,6 +192,7 @@ def _rest(cluster: Cluster, watch: Watch, outcome: Outcome) -> None:
     try:
         eventually(is_quiet, _REST_SECONDS, "all jobs ended")
         eventually(lambda: _serves(cluster), _ROUTES_SECONDS, "all routes serve")
+        eventually(lambda: _are_told(cluster), _ROUTES_SECONDS, "nodes are told of all ends")
     except TimeoutError as exc:
         outcome.incomplete.append(str(exc))
 
@@ -202,6 +203,12 @@ def _serves(cluster: Cluster) -> bool:
     open_operations = sum(node.open_operations() for node in cluster.nodes)
     # Where nothing has a route, nothing was proved.
     return bool(pages) and all(status == 200 for status in pages) and not open_operations
+
+
+def _are_told(cluster: Cluster) -> bool:
+    """Tell whether every node knows which jobs ended without success."""
+    query = "SELECT COUNT(*) AS n FROM fun_ai_deploy_app WHERE closing_node_id IS NOT NULL"
+    return bool(cluster.schema.rows(query)[0]["n"] == 0)
 
 
 def _speak_for_the_stale(cluster: Cluster, outcome: Outcome) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from tests.chaos import images
+from tests.chaos.closing_checks import told_ends
+from tests.chaos.history import read
 from tests.chaos.processes import eventually
 from tests.integration.deploy_process import API, RUNNER, SECRETS
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 #: Numbers of the two requests that are made here.
 _PROBES = (1_000_001, 1_000_002)
 _CONFLICT = 409
+#: Share of the calls to agents that come from a job that ended, where there is one.
+_OF_ENDS = 0.5
 _TABLES = ("job", "app", "app_run", "runtime_placement", "job_event", "revision", "route_version")
 
 
@@ -63,6 +67,7 @@ class StaleActors:
             row["app_id"]: row["fence"]
             for row in cluster.schema.rows("SELECT app_id, fence FROM fun_ai_deploy_app")
         }
+        self._ended = self._fences_of_ends()
 
     def run(self) -> list[StaleResult]:
         """Try all kinds of stale actors; the cluster has no runners afterwards."""
@@ -173,11 +178,32 @@ class StaleActors:
     def _tell_agent(self, verb: str, more: dict[str, Any]) -> bool:
         node, app, highest = self._dice.choice(self._deployed)
         fence = self._dice.randrange(1, highest) if highest > 1 else 0
+        if app in self._ended and self._dice.random() < _OF_ENDS:
+            fence = self._ended[app]
         body = {"userId": "1", "appId": app, "fence": fence, **more}
         url = f"http://127.0.0.1:{node.agent_port}/agent/apps/{verb}"
         headers = {"X-Runtime-Token": SECRETS["DEPLOY_RUNTIME_TOKEN"]}
         answer = self._session.post(url, json=body, headers=headers, timeout=20)
         return answer.status_code == _CONFLICT
+
+    def _fences_of_ends(self) -> dict[str, int]:
+        """Return the fences of apps' newest claims, where their jobs ended without success."""
+        newest: dict[str, Any] = {}
+        for job in self._jobs:
+            if (
+                job["fence"] > newest.get(job["app_id"], job)["fence"]
+                or job["app_id"] not in newest
+            ):
+                newest[job["app_id"]] = job
+        told = told_ends(read([self._cluster.history.path]))
+        remembered = {(app, highest) for _, app, highest in self._deployed}
+        return {
+            app: job["fence"]
+            for app, job in newest.items()
+            if job["status"] in {"FAILED", "CANCELLED"}
+            # An agent whose state file was lost knows of no end: that is not promised.
+            and ((app, job["fence"] + 1) in remembered or (app, job["fence"] + 1) not in told)
+        }
 
     def _everything(self) -> dict[str, str]:
         """Return a digest of every table, and each node's containers and routes."""

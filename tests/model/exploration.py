@@ -172,6 +172,12 @@ def _time(rules: Rules, state: State) -> Iterator[Edge]:
     yield "the lease runs out", state._replace(app=rules.expire(state.app))
     yield "the reaper looks", state._replace(app=rules.reap(state.app))
     yield "the app is resumed", state._replace(app=rules.resume(state.app))
+    closing, agent = state.app.closing, state.agent
+    if closing:
+        # Refused or not, the node knows of a fence that is no lower then.
+        told = agent._replace(fence=max(agent.fence, closing))
+        after = State(state.app._replace(closing=0), state.work, told)
+        yield "the node is told of the end", after
 
 
 def _runner(rules: Rules, state: State, index: int) -> Iterator[Edge]:
@@ -206,6 +212,10 @@ def broken_by(rules: Rules, before: State, after: State) -> str | None:
         (_is_alone(after.app), "I3: at most one RUNNING and one PENDING job"),
         (_is_rising(after), "I4: each claim's fence is above all before it"),
         (after.agent.fence >= before.agent.fence, "I5: the agent is changed in fence order"),
+        (
+            _is_left_alone(before, after),
+            "I17: a node that was told of an end carries out nothing more of that job",
+        ),
         (_is_newest(after), "I6: nothing older runs than the newest version that SUCCEEDED"),
         (
             all(job.attempt <= rules.max_attempts for job in after.app.jobs),
@@ -231,6 +241,16 @@ def _is_alone(app: App) -> bool:
 def _is_rising(state: State) -> bool:
     fences = [work.grant.fence or 0 for work in state.work]
     return all(older < newer for older, newer in pairwise(fences))
+
+
+def _is_left_alone(before: State, after: State) -> bool:
+    # A call of the job that is there already changes nothing either, but must be refused all the same.
+    done = sum(work.is_deployed for work in before.work) < sum(w.is_deployed for w in after.work)
+    if not done and before.agent.version == after.agent.version:
+        return True
+    number = after.agent.version
+    job = after.app.jobs[number] if number is not None else None
+    return before.app.closing > 0 or job is None or job.status not in {FAILED, CANCELLED}
 
 
 def _is_newest(state: State) -> bool:

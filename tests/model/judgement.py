@@ -42,11 +42,12 @@ def check_change(before: Rows, after: Rows) -> None:
     _check_last_known(after)
 
 
-def _app_row(rows: Rows, name: str) -> tuple[int, int, bool]:
+def _app_row(rows: Rows, name: str) -> tuple[int, int, bool, int]:
     row = next((row for row in rows[_APP] if row["app_id"] == name), None)
     if row is None:
-        return 0, 0, False
-    return row["fence"], row["crashes"] or 0, row["paused_at"] is not None
+        return 0, 0, False, 0
+    is_paused = row["paused_at"] is not None
+    return row["fence"], row["crashes"] or 0, is_paused, row["closing_fence"] or 0
 
 
 def _job(row: dict[str, Any], ids: Sequence[str]) -> Job:

@@ -42,6 +42,8 @@ class App(NamedTuple):
     fence: int = 0
     crashes: int = 0
     is_paused: bool = False
+    #: The fence below which the node is still to be told to do nothing more; 0: it was told.
+    closing: int = 0
 
     def active(self, status: str) -> int | None:
         """Return the number of the job with this status, or None."""
@@ -185,7 +187,13 @@ class Rules:
     def _end(self, app: App, number: int, status: str, by: int | None = None) -> App:
         ended = _unheld(app.jobs[number])._replace(status=status, ended_by=by)
         crashes = 0 if status == SUCCEEDED else app.crashes
-        return _with(app, number, ended)._replace(crashes=crashes)
+        # An end without success takes a fence of its own, for the node to refuse what came before.
+        is_closed = status != SUCCEEDED and ended.attempt > 0
+        fence = self.next_fence(app) if is_closed else app.fence
+        # A success shows that the node knows of its fence.
+        closing = 0 if status == SUCCEEDED else app.closing
+        closing = fence if is_closed else closing
+        return _with(app, number, ended)._replace(crashes=crashes, fence=fence, closing=closing)
 
 
 def _unheld(job: Job) -> Job:

@@ -22,6 +22,7 @@ from funai.deploy.app_settings.service import AppSettingsService
 from funai.deploy.apps import logs as app_logs
 from funai.deploy.apps import routes as app_routes
 from funai.deploy.apps.agent import AgentClient
+from funai.deploy.apps.closing import Closer
 from funai.deploy.apps.service import AppService
 from funai.deploy.body import JsonRequest
 from funai.deploy.database import Database, error_number, make_engine
@@ -89,6 +90,7 @@ class Deploy:
     app: OpenAPI
     reaper: Reaper
     sender: Sender
+    closer: Closer
     parts: Parts
 
 
@@ -129,7 +131,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
     app.register_api(app_logs.create_blueprint(app_logs.AppLogService(parts, agent)))
     _register_guards(app, parts)
     _register_errors(app)
-    return Deploy(app, Reaper(parts, apps), Sender(parts, webhooks), parts)
+    return Deploy(app, Reaper(parts, apps), Sender(parts, webhooks), Closer(parts, agent), parts)
 
 
 def _register_routes(app: OpenAPI, parts: Parts, apps: AppService) -> None:

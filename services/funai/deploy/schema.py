@@ -137,6 +137,13 @@ app = Table(
     Column("crashes", Integer),
     Column("paused_at", DATETIME(fsp=6)),
     Column("pause_reason", String(1024)),
+    #: A claimed job that ended without success, its node, and the fence below which that node is to
+    #: carry out nothing more; null once the node has said so.
+    Column("closing_job_id", String(64)),
+    Column("closing_node_id", BigInteger),
+    Column("closing_fence", BigInteger),
+    #: A job whose version serves although the job did not succeed, as its node said.
+    Column("unconfirmed_job_id", String(64)),
 )
 
 #: One row per notice and webhook.

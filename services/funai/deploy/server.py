@@ -1,4 +1,4 @@
-"""Serves Deploy: gunicorn, one process of threads, reaper and sender beside them."""
+"""Serves Deploy: gunicorn, one process of threads, reaper, sender and closer beside them."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             raise RuntimeError(msg)
         deploy.reaper.start()
         deploy.sender.start()
+        deploy.closer.start()
         logging.getLogger(__name__).info("serving", extra={"fields": {"bind": self._settings.bind}})
 
         def end(number: int, frame: FrameType | None) -> None:
@@ -78,6 +79,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             deploy.parts.close()
             deploy.reaper.stop()
             deploy.sender.stop()
+            deploy.closer.stop()
             worker.handle_exit(number, frame)
 
         signal.signal(signal.SIGTERM, end)

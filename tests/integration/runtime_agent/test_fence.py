@@ -123,3 +123,48 @@ def test_stop_takes_over_from_a_deploy_in_progress(
         assert node.post("/agent/apps/stop", userId="7", appId="shop").ok
         assert deploy.result().json()["reason"] == "STALE_FENCE"
     assert own_containers(engine, node) == []
+
+
+def test_closed_app_serves_on_and_takes_nothing_older(
+    node: Node, engine: APIClient, app_image: Callable[[str], str]
+) -> None:
+    assert node.deploy(app_image("1"), fence=1, jobId="job-1", release="r1").ok
+
+    closed = node.post("/agent/apps/close", userId="7", appId="shop", fence=3)
+    late = node.deploy(app_image("2"), fence=2)
+
+    assert closed.json() == {
+        "appId": "shop",
+        "fence": 3,
+        "state": "DEPLOYED",
+        "serving": {"jobId": "job-1", "fence": 1, "image": app_image("1"), "release": "r1"},
+    }
+    assert (late.status_code, late.json()["reason"]) == (409, "STALE_FENCE")
+    assert own_containers(engine, node) == ["rt-shop-1"]
+    assert node.deploy(app_image("2"), fence=4).ok
+
+
+def test_close_ends_a_deploy_in_progress(
+    node: Node, engine: APIClient, app_image: Callable[[str], str]
+) -> None:
+    with ThreadPoolExecutor() as pool:
+        deploy = pool.submit(node.deploy, app_image("silent"), fence=1, readySeconds=60)
+        eventually(lambda: "STARTED" in node.phases(), what="started")
+
+        closed = node.post("/agent/apps/close", userId="7", appId="shop", fence=2)
+
+        assert (closed.ok, closed.json()["serving"]) == (True, None)
+        assert own_containers(engine, node) == []
+        assert deploy.result().json()["reason"] == "STALE_FENCE"
+
+
+def test_close_needs_a_fence_that_is_not_behind(
+    node: Node, app_image: Callable[[str], str]
+) -> None:
+    assert node.deploy(app_image("1"), fence=5).ok
+
+    without = node.post("/agent/apps/close", userId="7", appId="shop")
+    behind = node.post("/agent/apps/close", userId="7", appId="shop", fence=4)
+
+    assert (without.status_code, without.json()["evidence"]["field"]) == (422, "fence")
+    assert (behind.status_code, behind.json()["reason"]) == (409, "STALE_FENCE")

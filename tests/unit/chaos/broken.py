@@ -60,14 +60,16 @@ def route(t: float, address: str) -> dict[str, Any]:
     }
 
 
-def deploy_call(began: float, t: float, fence: int) -> dict[str, Any]:
+def deploy_call(
+    began: float, t: float, fence: int, what: str = "deploy", app: str = "app-1"
+) -> dict[str, Any]:
     return {
         "t": t,
         "began": began,
         "kind": "call",
         "link": "agent node-1",
-        "request": "POST /agent/apps/deploy",
-        "body": {"appId": "app-1", "fence": fence},
+        "request": f"POST /agent/apps/{what}",
+        "body": {"appId": app, "fence": fence},
         "status": 200,
         "code": None,
     }
@@ -131,6 +133,7 @@ def final() -> FinalState:
     return FinalState(
         jobs=jobs,
         app_runs=[{"app_id": "app-1", "last_job_id": "j2", "last_job_status": "SUCCEEDED"}],
+        apps=[{"app_id": "app-1", "fence": 2, "route_node_id": 1, "unconfirmed_job_id": None}],
         audit=[
             change(1.0, "j1", None, "PENDING"),
             change(1.5, "j1", "PENDING", "RUNNING", fence=1, attempt=1),

@@ -125,6 +125,31 @@ def count_the_lease_by_another_clock(_history: History, final: FinalState) -> No
     final.audit[4]["lease"] += 3_600_000
 
 
+def deploy_after_an_end_was_told(history: History, _final: FinalState) -> None:
+    history.append(broken.deploy_call(6.0, 6.1, 4, "close"))
+    history.append(broken.deploy_call(7.0, 7.1, 3))
+
+
+def create_after_an_end_was_told(history: History, _final: FinalState) -> None:
+    history.append(broken.deploy_call(6.0, 6.1, 4, "close"))
+    history.append(broken.container(7.0, "created", "j3", 3, "127.31.0.9"))
+
+
+def switch_after_an_end_was_told(history: History, _final: FinalState) -> None:
+    history.append(broken.container(6.0, "created", "j3", 3, "127.31.0.9"))
+    history.append(broken.container(6.1, "served", "j3", 3, "127.31.0.9", gateway=False))
+    history.append(broken.deploy_call(6.2, 6.3, 4, "close"))
+    history.append(broken.route(7.0, "127.31.0.9"))
+
+
+def be_silent_on_what_serves(_history: History, final: FinalState) -> None:
+    final.jobs[1] |= {"status": "CANCELLED", "reason_code": "SUPERSEDED"}
+
+
+def say_that_another_serves(_history: History, final: FinalState) -> None:
+    final.apps[0]["unconfirmed_job_id"] = "j1"
+
+
 BREAKS: list[tuple[str, Break]] = [
     ("I1", lose_acknowledged_job),
     ("I1", end_job_twice),
@@ -150,6 +175,11 @@ BREAKS: list[tuple[str, Break]] = [
     ("I14", forget_the_newest),
     ("I15", stop_what_serves),
     ("I16", count_the_lease_by_another_clock),
+    ("I17", deploy_after_an_end_was_told),
+    ("I17", create_after_an_end_was_told),
+    ("I17", switch_after_an_end_was_told),
+    ("I17", be_silent_on_what_serves),
+    ("I17", say_that_another_serves),
 ]
 
 
@@ -187,8 +217,9 @@ def test_answer_that_comes_late_is_no_breach() -> None:
     assert check(history, broken.final()) == []
 
 
-def test_version_of_a_job_that_was_cut_off_may_run() -> None:
+def test_version_of_a_job_that_was_cut_off_may_run_where_that_is_said() -> None:
     history, final = broken.history(), broken.final()
+    final.apps[0]["unconfirmed_job_id"] = "j2"
     final.jobs[1] |= {"status": "CANCELLED", "reason_code": "SUPERSEDED"}
     final.audit[-1]["new_status"] = "CANCELLED"
     final.app_runs[0]["last_job_status"] = "CANCELLED"
@@ -197,8 +228,30 @@ def test_version_of_a_job_that_was_cut_off_may_run() -> None:
     assert check(history, final) == []
 
 
+@pytest.mark.parametrize("between", [[], [{"t": 6.5, "kind": "fault", "code": "F23c"}]])
+def test_what_was_told_holds_until_the_state_file_is_lost(between: History) -> None:
+    history = broken.history()
+    history.append(broken.deploy_call(6.0, 6.1, 4, "close", "app-9"))
+    history += between
+    history.append({**broken.deploy_call(7.0, 7.1, 3, app="app-9")})
+
+    assert {found.invariant for found in check(history, broken.final())} == (
+        set() if between else {"I17"}
+    )
+
+
+def test_call_that_began_before_the_word_and_undo_after_it_are_no_breach() -> None:
+    history = broken.history()
+    history.append(broken.deploy_call(6.0, 6.1, 4, "close"))
+    history.append(broken.deploy_call(4.8, 6.2, 2))
+    history.append(broken.route(7.0, broken.NEW))
+
+    assert check(history, broken.final()) == []
+
+
 def test_version_of_a_refused_deploy_may_not_run() -> None:
     history, final = broken.history(), broken.final()
+    final.apps[0]["unconfirmed_job_id"] = "j2"
     final.jobs[1] |= {"status": "FAILED", "reason_code": "NEVER_READY"}
     final.audit[-1]["new_status"] = "FAILED"
     final.app_runs[0]["last_job_status"] = "FAILED"

@@ -82,6 +82,12 @@ class AgentWithoutFence(Rules):
         return True
 
 
+class EndTakesNoFence(Rules):
+    def _end(self, app: App, number: int, status: str, by: int | None = None) -> App:
+        ended = super()._end(app, number, status, by)
+        return ended._replace(fence=app.fence, closing=min(ended.closing, app.fence))
+
+
 class SupersededIsNotReaped(Rules):
     def reap(self, app: App) -> App:
         running = app.active("RUNNING")
@@ -112,6 +118,7 @@ def test_a_report_without_fence_is_found_on_the_shortest_way() -> None:
         (FenceStays, "I4"),
         (AgentWithoutFence, "I5"),
         (ClaimsForGood, "I7"),
+        (EndTakesNoFence, "I17"),
     ],
 )
 def test_a_missing_rule_breaks_its_invariant(mutant: type[Rules], invariant: str) -> None:

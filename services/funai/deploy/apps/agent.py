@@ -30,6 +30,10 @@ class AgentClient:
         """Ask the node to stop an app."""
         return self._post(node, "/agent/apps/stop", body, seconds)
 
+    def close(self, node: Node, body: dict[str, Any], *, seconds: float) -> AgentAnswer:
+        """Ask the node to carry out nothing of an app that is older than the fence."""
+        return self._post(node, "/agent/apps/close", body, seconds)
+
     def delete(self, node: Node, body: dict[str, Any], *, seconds: float) -> AgentAnswer:
         """Ask the node to remove an app's containers and images."""
         return self._post(node, "/agent/apps/delete", body, seconds)
@@ -90,10 +94,10 @@ def _read(url: str, answer: requests.Response, method: str = "POST") -> AgentAns
         body = None
     response = body if isinstance(body, dict) else {}
     if answer.status_code == requests.codes.ok and response:
-        return AgentAnswer(success=True, response=response)
+        return AgentAnswer(success=True, response=response, status=answer.status_code)
     why = response.get("detail") or answer.text
     error = f"{method} {url} answered HTTP {answer.status_code}: {keep_head(str(why), _MAX_ERROR)}"
-    return AgentAnswer(success=False, response=response, error=error)
+    return AgentAnswer(success=False, response=response, error=error, status=answer.status_code)
 
 
 def _cause(exc: requests.RequestException) -> str:

@@ -49,3 +49,17 @@ class AgentAnswer:
     success: bool
     response: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
+    #: HTTP status; None where there was no answer.
+    status: int | None = None
+
+
+@dataclass(frozen=True)
+class Closing:
+    """A claimed job that ended without success, of which its node is to carry out nothing more."""
+
+    app_id: str
+    job_id: str
+    node_id: int
+    #: Above that of every claim of the job.
+    fence: int
+    user_id: str = "0"

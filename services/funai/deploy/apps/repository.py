@@ -8,10 +8,10 @@ from sqlalchemy import delete, select, update
 
 from funai.contract.status import STOPPED
 from funai.deploy.app_settings.repository import delete_settings
-from funai.deploy.apps.model import AppRun, Purged
+from funai.deploy.apps.model import AppRun, Closing, Purged
 from funai.deploy.job_logs.repository import delete_logs
 from funai.deploy.jobs.payload import load
-from funai.deploy.schema import NOW, NOW_MS, app_run, job, job_event, placement
+from funai.deploy.schema import NOW, NOW_MS, app, app_run, job, job_event, placement
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -62,6 +62,37 @@ def images(connection: Connection, app_id: str) -> tuple[str, ...]:
     )
     found = {load(row.payload_json).get("image") for row in rows}
     return tuple(sorted(image for image in found if isinstance(image, str)))
+
+
+def closings(connection: Connection, node_id: int, limit: int) -> list[Closing]:
+    """Return what the node is still to be told, what has waited longest first."""
+    rows = connection.execute(
+        select(app, job.c.payload_json)
+        .outerjoin(job, job.c.id == app.c.closing_job_id)
+        .where(app.c.closing_node_id == node_id)
+        .order_by(app.c.update_time)
+        .limit(limit)
+    )
+    return [
+        Closing(
+            row.app_id,
+            row.closing_job_id,
+            row.closing_node_id,
+            row.closing_fence,
+            str(load(row.payload_json).get("userId") or "0"),
+        )
+        for row in rows
+    ]
+
+
+def forget_closing(connection: Connection, closing: Closing) -> bool:
+    """Drop the note, and no later one; tell whether it was there."""
+    forgotten = connection.execute(
+        update(app)
+        .where(app.c.app_id == closing.app_id, app.c.closing_fence == closing.fence)
+        .values(closing_job_id=None, closing_node_id=None, closing_fence=None, update_time=NOW)
+    )
+    return forgotten.rowcount == 1
 
 
 def purge(connection: Connection, app_id: str) -> Purged:

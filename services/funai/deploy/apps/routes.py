@@ -111,6 +111,7 @@ def _standing(found: Standing, public_base_url: str) -> dict[str, Any]:
         "deployUrl": app_url(node.gateway_base_url if node else "", path),
         "publicUrl": app_url(public_base_url, path),
         "job": _job(found.job) if found.job else None,
+        "unconfirmedJobId": found.unconfirmed_job_id,
     }
 
 

@@ -113,6 +113,7 @@ class AppService:
 
     def _mark_stopped(self, connection: Connection, app_id: str) -> None:
         repository.mark_stopped(connection, app_id)
+        AppRepository(connection).settle(app_id)
         revisions.mark_stopped(connection, app_id)
 
     def purge(self, app_id: str) -> Purged:
@@ -203,6 +204,7 @@ class AppService:
         apps = AppRepository(connection)
         row = apps.lock(app_id)
         apps.resume(app_id)
+        apps.settle(app_id)
         purged = repository.purge(connection, app_id)
         revisions.purge(connection, app_id)
         if row.route_node_id is not None:

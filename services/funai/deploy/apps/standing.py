@@ -40,6 +40,8 @@ class Standing:
     node: Node | None = None
     #: Why no job of it is taken until somebody resumes it.
     pause: Pause | None = None
+    #: A job whose version serves although the job did not succeed.
+    unconfirmed_job_id: str | None = None
 
     @property
     def state(self) -> AppState:
@@ -71,10 +73,17 @@ class Standing:
 
     @property
     def _ran(self) -> bool:
-        return self.revision is not None or self.run.last_deployed_at is not None
+        known = self.revision is not None or self.run.last_deployed_at is not None
+        return known or self.unconfirmed_job_id is not None
 
     def _running(self) -> str:
         found = self.revision
+        if self.unconfirmed_job_id is not None:
+            before = f"; {found.name} is the newest that succeeded" if found else ""
+            return (
+                f"the version of job {self.unconfirmed_job_id} serves, although that job did not"
+                f" succeed: it was cut off after the switch{before}; deploy again or roll back"
+            )
         if found is None:
             return (
                 "the app runs what its last successful job deployed, which was before revisions were"
@@ -86,6 +95,8 @@ class Standing:
     def _meanwhile(self) -> str:
         if self._is_stopped:
             return "the app stays stopped"
+        if self.unconfirmed_job_id is not None:
+            return f"the version of job {self.unconfirmed_job_id} serves"
         if self.revision is not None:
             return f"{self.revision.name} serves"
         return "what ran before it serves" if self._ran else "nothing serves"

@@ -39,5 +39,6 @@ def read_standings(
             job=jobs.get(app_id),
             node=None if node_id is None else nodes.get(node_id),
             pause=row.pause if row else None,
+            unconfirmed_job_id=row.unconfirmed_job_id if row else None,
         )
     return found

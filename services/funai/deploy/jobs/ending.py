@@ -42,9 +42,28 @@ def end_job(connection: Connection, found: Job, ending: Ending, notices: Notices
     notices.job_ended(connection, found, ending)
     if ending.status is JobStatus.SUCCEEDED:
         AppRepository(connection).change(found.app_id, crashes=0)
+        AppRepository(connection).settle(found.app_id)
+    elif found.node_id is not None:
+        _close_claims(connection, found, found.node_id)
     if ending.status is JobStatus.SUCCEEDED and found.node_id is not None:
         _move_route(connection, replace(found, status=ending.status), found.node_id)
     return True
+
+
+def _close_claims(connection: Connection, ended: Job, node_id: int) -> None:
+    """Let the job's node be told to carry out nothing more of it: a call may still be on its way.
+
+    The end takes a fence of its own, so that the node can tell the job's calls from later ones.
+    """
+    apps = AppRepository(connection)
+    fence = apps.get(ended.app_id).fence + 1
+    apps.change(
+        ended.app_id,
+        fence=fence,
+        closing_job_id=ended.id,
+        closing_node_id=node_id,
+        closing_fence=fence,
+    )
 
 
 def _move_route(connection: Connection, ended: Job, node_id: int) -> None:

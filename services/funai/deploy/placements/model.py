@@ -62,6 +62,8 @@ class AppRow:
     #: Jobs in a row that ended without a word of their runner.
     crashes: int = 0
     pause: Pause | None = None
+    #: A job whose version serves although the job did not succeed, as its node said.
+    unconfirmed_job_id: str | None = None
 
 
 @dataclass(frozen=True)

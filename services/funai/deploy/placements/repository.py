@@ -130,6 +130,16 @@ class AppRepository:
             update(app).where(app.c.app_id == app_id).values(update_time=NOW, **values)
         )
 
+    def settle(self, app_id: str) -> None:
+        """Note that the node knows of a newer fence, so that nothing unconfirmed serves."""
+        self.change(
+            app_id,
+            closing_job_id=None,
+            closing_node_id=None,
+            closing_fence=None,
+            unconfirmed_job_id=None,
+        )
+
     def pause(self, app_id: str, reason: str) -> bool:
         """Pause the app from now on; one that is paused stays as it is. Tell whether it was not."""
         paused = self._connection.execute(
@@ -196,4 +206,5 @@ def _app_row(row: Row[Any]) -> AppRow:
         pause=None
         if row.paused_at is None
         else Pause(row.app_id, row.paused_at, row.pause_reason or "by an operator"),
+        unconfirmed_job_id=row.unconfirmed_job_id,
     )

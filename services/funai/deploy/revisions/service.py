@@ -12,6 +12,7 @@ from funai.deploy.jobs.model import NewJob
 from funai.deploy.jobs.payload import request_hash
 from funai.deploy.jobs.repository import JobRepository
 from funai.deploy.jobs.service import new_id
+from funai.deploy.placements.repository import AppRepository
 from funai.deploy.revisions import repository
 from funai.deploy.revisions.model import check_deployable, nothing_before
 
@@ -84,6 +85,9 @@ class RevisionService:
         jobs = JobRepository(connection).active_of(wish.app_id)
         if wish.supersede and running and any(job.status is JobStatus.RUNNING for job in jobs):
             # That job may have switched the app already: what ran before it is what is ACTIVE.
+            return running
+        if running and AppRepository(connection).get(wish.app_id).unconfirmed_job_id is not None:
+            # What serves did not succeed: what ran before it is what is ACTIVE.
             return running
         found = repository.previous(connection, wish.app_id)
         if found is not None:

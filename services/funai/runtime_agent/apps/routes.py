@@ -39,6 +39,10 @@ def create_blueprint(apps: AppService, pruner: Pruner, ready_seconds: float) -> 
     def deploy() -> ResponseReturnValue:
         return apps.deploy(read_deploy(_body(), ready_seconds))
 
+    @blueprint.post("/apps/close")
+    def close() -> ResponseReturnValue:
+        return apps.close(read_target(_body()))
+
     @blueprint.post("/apps/stop")
     def stop() -> ResponseReturnValue:
         return apps.stop(read_target(_body()))

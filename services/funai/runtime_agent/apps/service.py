@@ -95,6 +95,31 @@ class AppService:
             app.admit(fence)
             return app.replay(request) or self._deployment.run(request, hold)
 
+    def close(self, target: Target) -> dict[str, Any]:
+        """Carry out nothing older than the fence from now on; return what serves then.
+
+        A deploy in progress with an older fence gives up first, and is undone.
+
+        :raises InvalidRequestError: without a fence
+        :raises StaleFenceError: where a newer claim was here
+        :raises BusyError: where a deploy does not give up in time; what it did is not known then
+        """
+        if target.fence is None:
+            msg = "fence must be given"
+            raise InvalidRequestError(msg, {"field": "fence", "rule": "given"})
+        self._parts.apps.raise_fence(target.app_id, target.fence)
+        with self._take(target, "close"):
+            app = self._parts.apps.get(target.app_id)
+            app.admit(target.fence)
+        serves = app.state is AppState.DEPLOYED
+        _LOG.info("closed %s below fence %s", target.app_id, target.fence)
+        return {
+            "appId": target.app_id,
+            "fence": target.fence,
+            "state": app.state,
+            "serving": _serving(app) if serves else None,
+        }
+
     def stop(self, target: Target) -> dict[str, Any]:
         """Take the app's route and stop its containers; they are kept for the next deploy.
 
@@ -237,6 +262,10 @@ class AppService:
             if container is not None
             and (not container.managed or container.labels.get("io.funai.app") == app.app_id)
         ]
+
+
+def _serving(app: App) -> dict[str, Any]:
+    return {"jobId": app.job_id, "fence": app.fence, "image": app.image, "release": app.release}
 
 
 def _warm_answer(warm: Warm) -> dict[str, str]:
