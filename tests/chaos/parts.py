@@ -16,6 +16,7 @@ from tests.integration.deploy_process import (
     DB_USER,
     SECRETS,
     Schema,
+    process_env,
     run_command,
 )
 
@@ -52,6 +53,12 @@ def migrate(schema: Schema, env: dict[str, str]) -> None:
     migrated = run_command(env, "migrate")
     assert migrated.returncode == 0, migrated.stdout + migrated.stderr
     audit.install(schema)
+
+
+def migrate_further(schema: Schema, python_path: str) -> None:
+    """Bring the tables to where the services of that path want them, whoever uses them meanwhile."""
+    migrated = run_command({**process_env(schema), "PYTHONPATH": python_path}, "migrate")
+    assert migrated.returncode == 0, migrated.stdout + migrated.stderr
 
 
 def deploy_service(name: str, port: int, env: Mapping[str, str], folder: Path) -> Service:

@@ -13,7 +13,8 @@ BEGIN = "<!-- Made by `python -m tests.chaos --page` from tests/chaos/results; d
 END = "<!-- end -->"
 #: Counted series as a reader meets them: from the runner to the whole outage.
 SERIES_ORDER = (
-    "runner-kills", "deploy-kills", "database-kills", "redeploys", "redeploys-control", "outage",
+    "runner-kills", "deploy-kills", "database-kills", "database-restores", "upgrades", "redeploys",
+    "redeploys-control", "outage",
 )  # fmt: skip
 
 

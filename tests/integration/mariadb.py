@@ -118,6 +118,24 @@ class MariaDb:
         finally:
             connection.close()
 
+    def dump(self, schema: str) -> bytes:
+        """Return what a backup of the schema is: statements that make it anew."""
+        return self._client("mariadb-dump", "--single-transaction", schema)
+
+    def restore(self, schema: str, dump: bytes) -> None:
+        """Put the dumped tables in place of those that are there."""
+        self._client("mariadb", schema, stdin=dump)
+
+    def _client(self, name: str, *arguments: str, stdin: bytes | None = None) -> bytes:
+        socket_file = f"--socket={self._folder / 'server.sock'}"
+        return subprocess.run(
+            [program(name), "--no-defaults", "--user=root", socket_file, *arguments],
+            input=stdin,
+            check=True,
+            capture_output=True,
+            timeout=120,
+        ).stdout
+
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)

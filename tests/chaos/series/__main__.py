@@ -22,7 +22,9 @@ from tests.chaos.series.kills import database_kills, deploy_kills
 from tests.chaos.series.outage import outage
 from tests.chaos.series.outcome import Options, Outcome, Series, write
 from tests.chaos.series.redeploys import redeploys, redeploys_control
+from tests.chaos.series.restores import database_restores
 from tests.chaos.series.runner_kills import runner_kills
+from tests.chaos.series.upgrades import upgrades
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +35,8 @@ SERIES = (
     Series("database-kills", 20, database_kills),
     Series("redeploys", 200, redeploys),
     Series("redeploys-control", 200, redeploys_control),
+    Series("database-restores", 10, database_restores),
+    Series("upgrades", 40, upgrades),
     Series("outage", 10, outage),
 )
 _INTERRUPTED = 130

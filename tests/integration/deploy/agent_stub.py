@@ -20,6 +20,10 @@ class AgentStub:
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any], str | None]] = []
         self.answer: tuple[int, dict[str, Any]] = (200, {"status": "DONE"})
+        #: How often it was asked for fences, and what it says of them; None: it is of an earlier
+        #: system, and knows no such request.
+        self.asked = 0
+        self.fences: list[dict[str, Any]] | None = None
         self.log = b""
         self.log_ended = threading.Event()
         self.hold = threading.Event()
@@ -41,6 +45,9 @@ class AgentStub:
                 self.wfile.write(content)
 
             def do_GET(self) -> None:
+                if self.path == "/agent/apps/fences":
+                    self._say_fences()
+                    return
                 stub.calls.append((self.path, {}, self.headers.get("X-Runtime-Token")))
                 status, answer = stub.answer
                 content = stub.log if status == OK else json.dumps(answer).encode()
@@ -52,6 +59,14 @@ class AgentStub:
                     pass
                 self.wfile.write(b"0\r\n\r\n")
                 stub.log_ended.set()
+
+            def _say_fences(self) -> None:
+                stub.asked += 1
+                content = json.dumps({"fences": stub.fences}).encode()
+                self.send_response(404 if stub.fences is None else OK)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
 
             def _is_reader_gone(self) -> bool:
                 readable, _, _ = select.select([self.connection], [], [], 0)

@@ -97,7 +97,7 @@ def test_version_of_a_job_that_was_cut_off_is_said_to_serve(
 
     found = app(deploy)
     assert found["unconfirmedJobId"] == job["id"]
-    assert f"the version of job {job['id']} serves, although" in found["reason"]
+    assert f"the version of job {job['id']} serves, which is no success" in found["reason"]
     assert "revision 2" in found["reason"]
     events = deploy.call("GET", f"/deploy/jobs/{job['id']}/events", None, API)[1]["data"]
     assert events[-1]["actor"] == "node:node-1"

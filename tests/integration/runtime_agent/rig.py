@@ -192,6 +192,9 @@ class Node:
             self.process.wait(20)
             self.process = None
 
+    def ask(self, path: str) -> requests.Response:
+        return requests.get(f"{self.url}{path}", headers={"X-Runtime-Token": TOKEN}, timeout=60)
+
     def post(self, path: str, **body: Any) -> requests.Response:
         return requests.post(
             f"{self.url}{path}", json=body, headers={"X-Runtime-Token": TOKEN}, timeout=60

@@ -168,3 +168,18 @@ def test_close_needs_a_fence_that_is_not_behind(
 
     assert (without.status_code, without.json()["evidence"]["field"]) == (422, "fence")
     assert (behind.status_code, behind.json()["reason"]) == (409, "STALE_FENCE")
+
+
+def test_fences_tell_what_every_app_has_seen_and_serves(
+    node: Node, app_image: Callable[[str], str]
+) -> None:
+    assert node.deploy(app_image("1"), fence=4, jobId="job-4", release="r4").ok
+    assert node.post("/agent/apps/close", userId="7", appId="other", fence=9).ok
+    node.kill()
+    node.start()
+
+    told = {each["appId"]: each for each in node.ask("/agent/apps/fences").json()["fences"]}
+
+    serving = {"jobId": "job-4", "fence": 4, "image": app_image("1"), "release": "r4"}
+    assert told["shop"] == {"appId": "shop", "highestFence": 4, "serving": serving}
+    assert told["other"] == {"appId": "other", "highestFence": 9, "serving": None}

@@ -38,6 +38,10 @@ class AgentClient:
         """Ask the node to remove an app's containers and images."""
         return self._post(node, "/agent/apps/delete", body, seconds)
 
+    def fences(self, node: Node, *, seconds: float) -> AgentAnswer:
+        """Ask the node for the highest fence of each app that it knows."""
+        return self._ask(node, "GET", "/agent/apps/fences", None, seconds)
+
     def read_log(self, node: Node, app_id: str, *, tail: int, follow: bool) -> requests.Response:
         """Open the app's log on its node; the caller closes the answer.
 
@@ -70,21 +74,27 @@ class AgentClient:
         return answer
 
     def _post(self, node: Node, path: str, body: dict[str, Any], seconds: float) -> AgentAnswer:
+        return self._ask(node, "POST", path, body, seconds)
+
+    def _ask(
+        self, node: Node, method: str, path: str, body: dict[str, Any] | None, seconds: float
+    ) -> AgentAnswer:
         url = node.agent_base_url.rstrip("/") + path
         try:
             # A session of its own: neither proxies nor .netrc of the environment belong between us.
             with requests.Session() as session:
                 session.trust_env = False
-                answer = session.post(
+                answer = session.request(
+                    method,
                     url,
                     json=body,
                     headers={RUNTIME_TOKEN: self._token},
                     timeout=(_CONNECT_SECONDS, seconds),
                     allow_redirects=False,
                 )
-                return _read(url, answer)
+                return _read(url, answer, method)
         except requests.RequestException as exc:
-            return AgentAnswer(success=False, error=f"POST {url} got no answer: {_cause(exc)}")
+            return AgentAnswer(success=False, error=f"{method} {url} got no answer: {_cause(exc)}")
 
 
 def _read(url: str, answer: requests.Response, method: str = "POST") -> AgentAnswer:

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from funai.contract.status import JobStatus
 from funai.deploy.apps import repository
+from funai.deploy.apps.seeding import Seeder
+from funai.deploy.apps.serving import note_serving
 from funai.deploy.errors import UnavailableError
-from funai.deploy.events import repository as events
-from funai.deploy.events.model import Event
-from funai.deploy.jobs.repository import JobRepository
 from funai.deploy.nodes.repository import NodeRepository
 from funai.deploy.placements.repository import AppRepository
 
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
     from funai.deploy.apps.agent import AgentClient
     from funai.deploy.apps.model import AgentAnswer, Closing
-    from funai.deploy.jobs.model import Job
     from funai.deploy.nodes.model import Node
     from funai.deploy.parts import Parts
 
@@ -45,6 +42,7 @@ class Closer:
     def __init__(self, parts: Parts, agent: AgentClient) -> None:
         self._parts = parts
         self._agent = agent
+        self._seeder = Seeder(parts, agent)
         self._stop = threading.Event()
 
     def start(self) -> None:
@@ -56,17 +54,20 @@ class Closer:
         self._stop.set()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._parts.settings.limits.reaper):
+        is_over = False
+        while not is_over:
             try:
                 self.round()
             except (UnavailableError, DBAPIError) as exc:
                 _LOG.warning("closer's round failed", extra={"fields": {"error": str(exc)}})
+            is_over = self._stop.wait(self._parts.settings.limits.reaper)
 
     def round(self) -> None:
         """Tell every node that answers; a node that does not is asked again in the next round."""
         database, stale = self._parts.database, self._parts.node_stale
         for node in database.run(lambda c: NodeRepository(c, stale).all()):
             if node.fresh:
+                self._seeder.learn(node)
                 for closing in database.run(
                     partial(repository.closings, node_id=node.id, limit=_BATCH)
                 ):
@@ -83,8 +84,7 @@ class Closer:
                 partial(self._record, node=node, closing=closing, serving=serving)
             )
         elif answer.status == _NOT_FOUND or answer.response.get("reason") == _STALE:
-            # An agent that cannot be told, or one that has heard of a later claim.
-            self._parts.database.run(partial(repository.forget_closing, closing=closing))
+            self._parts.database.run(partial(self._give_up, closing=closing, answer=answer))
         else:
             _LOG.warning(
                 "a node was not told of an end", extra={"fields": _fields(closing, answer)}
@@ -94,43 +94,16 @@ class Closer:
     def _record(
         self, connection: Connection, node: Node, closing: Closing, serving: object
     ) -> None:
-        apps = AppRepository(connection)
-        row = apps.lock(closing.app_id)
-        if not repository.forget_closing(connection, closing):
-            return
-        served = serving.get("jobId") if isinstance(serving, dict) else None
-        job = JobRepository(connection).get(served) if isinstance(served, str) else None
-        unconfirmed = None
-        if job is not None and job.app_id == closing.app_id and _ended_without_success(job):
-            unconfirmed = job.id
-        if unconfirmed == row.unconfirmed_job_id:
-            return
-        apps.change(closing.app_id, unconfirmed_job_id=unconfirmed)
-        if job is not None and unconfirmed is not None:
-            _tell(connection, job, node)
+        AppRepository(connection).lock(closing.app_id)
+        if repository.forget_closing(connection, closing):
+            note_serving(connection, node, closing.app_id, serving)
 
-
-def _ended_without_success(job: Job) -> bool:
-    return job.status in {JobStatus.FAILED, JobStatus.CANCELLED}
-
-
-def _tell(connection: Connection, job: Job, node: Node) -> None:
-    reason = (
-        f"its version serves on node {node.name} all the same: the switch was made before the job"
-        f" ended {job.status}; deploy again or roll back where that is not wanted"
-    )
-    events.record(
-        connection,
-        Event(
-            job_id=job.id,
-            app_id=job.app_id,
-            actor=f"node:{node.name}",
-            from_status=job.status,
-            to_status=None,
-            reason=reason,
-        ),
-    )
-    _LOG.warning("an app serves what did not succeed", extra={"fields": {"jobId": job.id}})
+    def _give_up(self, connection: Connection, closing: Closing, answer: AgentAnswer) -> None:
+        """Stop telling an agent that cannot be told, or has heard of a later claim."""
+        highest = answer.evidence("highestFence")
+        if isinstance(highest, int):
+            AppRepository(connection).raise_fence(closing.app_id, highest)
+        repository.forget_closing(connection, closing)
 
 
 def _fields(closing: Closing, answer: AgentAnswer) -> dict[str, Any]:

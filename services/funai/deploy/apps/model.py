@@ -52,6 +52,11 @@ class AgentAnswer:
     #: HTTP status; None where there was no answer.
     status: int | None = None
 
+    def evidence(self, name: str) -> object:
+        """Return what an agent observed when it refused."""
+        found = self.response.get("evidence")
+        return found.get(name) if isinstance(found, dict) else None
+
 
 @dataclass(frozen=True)
 class Closing:

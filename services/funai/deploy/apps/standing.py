@@ -81,8 +81,9 @@ class Standing:
         if self.unconfirmed_job_id is not None:
             before = f"; {found.name} is the newest that succeeded" if found else ""
             return (
-                f"the version of job {self.unconfirmed_job_id} serves, although that job did not"
-                f" succeed: it was cut off after the switch{before}; deploy again or roll back"
+                f"the version of job {self.unconfirmed_job_id} serves, which is no success that is"
+                " known: the job was cut off after the switch, or Deploy's database was restored"
+                f" from a time before it{before}; deploy again or roll back"
             )
         if found is None:
             return (

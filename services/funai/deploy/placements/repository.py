@@ -130,6 +130,13 @@ class AppRepository:
             update(app).where(app.c.app_id == app_id).values(update_time=NOW, **values)
         )
 
+    def raise_fence(self, app_id: str, fence: int) -> bool:
+        """Let no claim get a fence up to this one; tell whether one might have. Locks the row."""
+        if self.lock(app_id).fence >= fence:
+            return False
+        self.change(app_id, fence=fence)
+        return True
+
     def settle(self, app_id: str) -> None:
         """Note that the node knows of a newer fence, so that nothing unconfirmed serves."""
         self.change(

@@ -51,9 +51,22 @@ def create_blueprint(apps: AppService, pruner: Pruner, ready_seconds: float) -> 
     def delete() -> ResponseReturnValue:
         return apps.delete(read_target(_body()))
 
+    @blueprint.post("/prune")
+    def prune() -> ResponseReturnValue:
+        return pruner.prune(read_prune(_body()))
+
+    _add_reading(blueprint, apps)
+    return blueprint
+
+
+def _add_reading(blueprint: Blueprint, apps: AppService) -> None:
     @blueprint.get("/apps/status")
     def status() -> ResponseReturnValue:
         return apps.status(read_target(dict(request.args)))
+
+    @blueprint.get("/apps/fences")
+    def fences() -> ResponseReturnValue:
+        return apps.fences()
 
     @blueprint.get("/apps/logs")
     def logs() -> ResponseReturnValue:
@@ -61,12 +74,6 @@ def create_blueprint(apps: AppService, pruner: Pruner, ready_seconds: float) -> 
         stream.reader_gone = request.environ.get("waitress.client_disconnected", lambda: False)
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         return _PromptResponse(stream, headers=headers, mimetype="text/plain")
-
-    @blueprint.post("/prune")
-    def prune() -> ResponseReturnValue:
-        return pruner.prune(read_prune(_body()))
-
-    return blueprint
 
 
 def _body() -> object:

@@ -111,13 +111,12 @@ class AppService:
         with self._take(target, "close"):
             app = self._parts.apps.get(target.app_id)
             app.admit(target.fence)
-        serves = app.state is AppState.DEPLOYED
         _LOG.info("closed %s below fence %s", target.app_id, target.fence)
         return {
             "appId": target.app_id,
             "fence": target.fence,
             "state": app.state,
-            "serving": _serving(app) if serves else None,
+            "serving": _serving(app),
         }
 
     def stop(self, target: Target) -> dict[str, Any]:
@@ -196,6 +195,20 @@ class AppService:
             "warm": _warm_answer(warm) if warm is not None else None,
         }
 
+    def fences(self) -> dict[str, Any]:
+        """Return the highest fence of every app that was ever here, and what serves."""
+        return {
+            "fences": [
+                {
+                    "appId": app.app_id,
+                    "highestFence": app.max_fence,
+                    "serving": _serving(app),
+                }
+                for app in self._parts.apps.all()
+                if app.max_fence
+            ]
+        }
+
     def logs(self, request: LogsRequest) -> LogStream:
         """Return the log of the container that runs the app, or ran it last.
 
@@ -264,7 +277,9 @@ class AppService:
         ]
 
 
-def _serving(app: App) -> dict[str, Any]:
+def _serving(app: App) -> dict[str, Any] | None:
+    if app.state is not AppState.DEPLOYED:
+        return None
     return {"jobId": app.job_id, "fence": app.fence, "image": app.image, "release": app.release}
 
 

@@ -1,0 +1,106 @@
+"""A database that was restored from an old dump, beside nodes that know of later claims."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.deploy.agent_stub import AgentStub
+from tests.integration.deploy.revision_calls import APP, app, deploy_built
+from tests.integration.deploy.test_operators import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.integration.deploy_process import DeployProcess
+
+
+@pytest.fixture
+def agent(deploy: DeployProcess) -> Iterator[AgentStub]:
+    """The agent of node-1, which knows no app."""
+    stub = AgentStub()
+    stub.fences = []
+    for _ in range(2):
+        deploy.beat(agentBaseUrl=stub.url)
+    yield stub
+    stub.close()
+
+
+def fence_of(deploy: DeployProcess, app_id: str = APP) -> int:
+    query = "SELECT fence FROM fun_ai_deploy_app WHERE app_id = %s"
+    rows = deploy.schema.rows(query, app_id)
+    return int(rows[0]["fence"]) if rows else 0
+
+
+def seen(app_id: str, fence: object, job: str | None = None) -> dict[str, Any]:
+    serving = {"jobId": job, "fence": fence, "image": "i", "release": "r"} if job else None
+    return {"appId": app_id, "highestFence": fence, "serving": serving}
+
+
+def test_fences_are_raised_to_what_the_node_has_seen(
+    deploy: DeployProcess, agent: AgentStub
+) -> None:
+    first = deploy_built(deploy, 1)
+    deploy.stop()
+    agent.fences = [
+        seen(APP, first["fence"] + 7, "a-job-of-later"),
+        seen("made-later", 3, "another-job"),
+        seen("Not An Id", 4),
+        seen("no-number", "5"),
+    ]
+
+    deploy.start()
+
+    assert eventually(lambda: fence_of(deploy) == first["fence"] + 7)
+    assert eventually(lambda: fence_of(deploy, "made-later") == 3)
+    assert fence_of(deploy, "no-number") == 0
+    found = app(deploy)
+    assert found["unconfirmedJobId"] == "a-job-of-later"
+    assert "restored" in found["reason"]
+    assert found["revision"]["number"] == 1
+    deploy.create(APP)
+    assert deploy.claimed()["fence"] == first["fence"] + 8
+
+
+def test_node_that_knows_no_more_changes_nothing(deploy: DeployProcess, agent: AgentStub) -> None:
+    first = deploy_built(deploy, 1)
+    deploy.stop()
+    agent.fences = [seen(APP, first["fence"], first["id"])]
+    agent.asked = 0
+
+    deploy.start()
+
+    assert eventually(lambda: agent.asked > 0)
+    assert app(deploy)["unconfirmedJobId"] is None
+    assert fence_of(deploy) == first["fence"]
+
+
+def test_refusal_of_an_end_tells_how_far_the_node_is(
+    deploy: DeployProcess, agent: AgentStub
+) -> None:
+    deploy.create(APP)
+    job = deploy.claimed()
+    evidence = {"fence": job["fence"] + 1, "highestFence": job["fence"] + 20}
+    agent.answer = (409, {"detail": "stale", "reason": "STALE_FENCE", "evidence": evidence})
+
+    deploy.report(job, "FAILED", errorMessage="fence is stale", reason="STALE_FENCE")
+
+    assert eventually(lambda: fence_of(deploy) == job["fence"] + 20)
+
+
+def test_restored_dump_gives_no_fence_again(deploy: DeployProcess, agent: AgentStub) -> None:
+    """With a real dump: what was claimed after it is not in it."""
+    deploy_built(deploy, 1)
+    dump = deploy.schema.server.dump(deploy.schema.name)
+    later = [deploy_built(deploy, number)["fence"] for number in (2, 3)]
+    deploy.stop()
+    deploy.schema.server.restore(deploy.schema.name, dump)
+    assert fence_of(deploy) < min(later)
+    agent.fences = [seen(APP, max(later), "job-of-revision-3")]
+
+    deploy.start()
+
+    assert eventually(lambda: fence_of(deploy) == max(later))
+    assert deploy_built(deploy, 4)["fence"] == max(later) + 1
+    assert app(deploy)["unconfirmedJobId"] is None
