@@ -134,6 +134,26 @@ def test_a_paused_app_says_why_and_is_resumed_with_a_button(shared_api: ApiProce
     runner.run(job_id)
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_an_app_that_serves_no_success_says_so(shared_api: ApiProcess, *, is_known: bool) -> None:
+    """Also one of which a restored database knows no job at all."""
+    bob, runner = shared_api.browser("bob"), Runner(shared_api)
+    app_id = new_app(bob)
+    if is_known:
+        runner.run(deploy(bob, app_id))
+    shared_api.deploy.schema.execute(
+        "INSERT INTO fun_ai_deploy_app (app_id, deploy_seq, fence, unconfirmed_job_id,"
+        f" create_time, update_time) VALUES ('{app_id}', 0, 9, 'job-of-old', NOW(6), NOW(6))"
+        " ON DUPLICATE KEY UPDATE unconfirmed_job_id = 'job-of-old'"
+    )
+
+    page = bob.get(f"/console/apps/{app_id}")
+
+    assert "What serves is not the newest success." in words(page)
+    assert "/console/jobs/job-of-old" in page.text
+    assert f"http://apps.example/apps/{app_id}/" in page.text
+
+
 def test_the_list_stays_when_deploy_is_away(api: ApiProcess) -> None:
     bob = api.browser("bob")
     app_id = new_app(bob, "Stays here")

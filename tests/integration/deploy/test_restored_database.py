@@ -9,6 +9,7 @@ import pytest
 from tests.integration.deploy.agent_stub import AgentStub
 from tests.integration.deploy.revision_calls import APP, app, deploy_built
 from tests.integration.deploy.test_operators import eventually
+from tests.integration.deploy_process import API, GATEWAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,10 @@ def test_fences_are_raised_to_what_the_node_has_seen(
     assert eventually(lambda: fence_of(deploy) == first["fence"] + 7)
     assert eventually(lambda: fence_of(deploy, "made-later") == 3)
     assert fence_of(deploy, "no-number") == 0
+    routes = deploy.call("GET", "/internal/routes", None, GATEWAY)[1]["data"]["routes"]
+    assert {route["appId"] for route in routes} == {APP, "made-later"}
+    made_later = deploy.call("GET", "/deploy/apps/made-later", None, API)[1]["data"]
+    assert (made_later["state"], made_later["node"]) == ("RUNNING", "node-1")
     found = app(deploy)
     assert found["unconfirmedJobId"] == "a-job-of-later"
     assert "restored" in found["reason"]
@@ -74,6 +79,26 @@ def test_node_that_knows_no_more_changes_nothing(deploy: DeployProcess, agent: A
     assert eventually(lambda: agent.asked > 0)
     assert app(deploy)["unconfirmedJobId"] is None
     assert fence_of(deploy) == first["fence"]
+
+
+def test_route_follows_the_node_of_the_newest_claim(
+    deploy: DeployProcess, agent: AgentStub
+) -> None:
+    """The app was moved after the dump: the node that it left serves nothing of it any more."""
+    first = deploy_built(deploy, 1)
+    agent.fences = [seen(APP, first["fence"] + 1)]
+    other = AgentStub()
+    other.fences = [seen(APP, first["fence"] + 2, "job-after-the-move")]
+    try:
+        for _ in range(2):
+            deploy.beat("node-2", agentBaseUrl=other.url, gatewayBaseUrl="http://127.0.0.1:8099")
+        assert eventually(lambda: fence_of(deploy) == first["fence"] + 2)
+    finally:
+        other.close()
+
+    routes = deploy.call("GET", "/internal/routes", None, GATEWAY)[1]["data"]["routes"]
+    assert [(route["appId"], route["address"]) for route in routes] == [(APP, "127.0.0.1:8099")]
+    assert app(deploy)["node"] == "node-2"
 
 
 def test_refusal_of_an_end_tells_how_far_the_node_is(

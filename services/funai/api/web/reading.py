@@ -91,7 +91,7 @@ def newest_jobs(parts: Parts, app: App, limit: int) -> list[dict[str, Any]]:
 
 def address_of(parts: Parts, standing: Mapping[str, Any] | None) -> str | None:
     """Return where people open an app; None before its first deploy."""
-    if not standing or not standing.get("revision"):
+    if not standing or not (standing.get("revision") or standing.get("unconfirmedJobId")):
         return None
     if standing.get("publicUrl"):
         return str(standing["publicUrl"])

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from funai.contract import ids
 from funai.deploy.apps.serving import note_serving
-from funai.deploy.placements.repository import AppRepository
+from funai.deploy.placements.repository import AppRepository, PlacementRepository
+from funai.deploy.routes_table.repository import bump_version
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -63,7 +64,13 @@ def _take(connection: Connection, node: Node, told: dict[str, Any]) -> None:
     app_id, fence = told["appId"], told["highestFence"]
     if not AppRepository(connection).raise_fence(app_id, fence):
         return
-    note_serving(connection, node, app_id, told.get("serving"), is_ahead=True)
+    serving = told.get("serving")
+    note_serving(connection, node, app_id, serving, is_ahead=True)
+    if isinstance(serving, dict):
+        # The newest claim that anybody knows of was on this node, whatever the dump says.
+        PlacementRepository(connection).put(app_id, node.id)
+        AppRepository(connection).change(app_id, route_node_id=node.id)
+        bump_version(connection)
     fields = {"appId": app_id, "fence": fence, "node": node.name}
     _LOG.warning("a node knows later claims than the database", extra={"fields": fields})
 

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 def read_standings(
     connection: Connection, app_ids: Collection[str], stale_seconds: int
 ) -> dict[str, Standing]:
-    """Return how apps stand, by app id; those that never ran and have no job are not there."""
+    """Return how apps stand, by app id; those of which nothing runs and no job is known are not there."""
     runs = repository.get_runs(connection, app_ids)
     rows = AppRepository(connection).all_of(app_ids)
     active = revisions.active_of(connection, app_ids)
     nodes = {node.id: node for node in NodeRepository(connection, stale_seconds).all()}
     # A RUNNING job comes before a PENDING one, so it is the one that stays.
     jobs = {job.app_id: job for job in reversed(JobRepository(connection).active_of_apps(app_ids))}
+    unconfirmed = {app_id for app_id, row in rows.items() if row.unconfirmed_job_id is not None}
     found = {}
-    for app_id in runs.keys() | jobs.keys():
+    for app_id in runs.keys() | jobs.keys() | unconfirmed:
         run, row = runs.get(app_id) or AppRun(app_id), rows.get(app_id)
         routed = row.route_node_id if row else None
         node_id = run.node_id if routed is None else routed
