@@ -1,4 +1,4 @@
-"""Names of the headers by which callers prove themselves."""
+"""Names of the headers by which callers prove themselves, and by which a gateway says what answered."""
 
 from __future__ import annotations
 
@@ -9,3 +9,4 @@ RUNNER_TOKEN = "X-Runner-Token"  # noqa: S105 - the header's name
 RUNTIME_TOKEN = "X-Runtime-Token"  # noqa: S105 - the header's name
 GATEWAY_TOKEN = "X-Gateway-Token"  # noqa: S105 - the header's name
 IDEMPOTENCY_KEY = "Idempotency-Key"
+APP_RELEASE = "X-App-Release"

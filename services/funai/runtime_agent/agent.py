@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from funai.gateway.haproxy_map import HaproxyMap
 from funai.gateway.runtime_socket import RuntimeSocket
 from funai.runtime_agent.apps import rows
+from funai.runtime_agent.apps.adoption import Adoption
 from funai.runtime_agent.apps.deployment import Deployment
 from funai.runtime_agent.apps.drain import Drains
 from funai.runtime_agent.apps.holds import Holds
@@ -77,7 +78,8 @@ class Agent:
         drains = Drains(self._parts, settings.drain_seconds)
         deployment = Deployment(self._parts, drains)
         recovery = Recovery(self._parts, deployment, drains)
-        self._reconciler = Reconciler(self._parts, recovery, self.conditions)
+        adoption = Adoption(self._parts)
+        self._reconciler = Reconciler(self._parts, adoption, recovery, self.conditions)
         self._deaths = Deaths(
             EngineClient(settings.engine_socket, _ENGINE_TIMEOUT_SECONDS),
             settings.node_name,
@@ -87,6 +89,7 @@ class Agent:
         self.pruner = Pruner(self._parts, self.conditions)
         self.apps = AppService(
             self._parts,
+            adoption,
             deployment,
             AppLogs(self._parts.containers, self._parts.stopping),
             self.metrics.count_deploy,

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 SERVED = threading.local()
 
 Body = dict[str, Any]
-Reply = tuple[int, Any]
+#: Status and JSON, and headers where there are any.
+Reply = tuple[int, Any] | tuple[int, Any, dict[str, str]]
 
 
 class StubServer:
@@ -42,6 +43,8 @@ class StubServer:
                 self.send_response(answer[0])
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
+                for name, value in (answer[2] if len(answer) > 2 else {}).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)
 

@@ -9,9 +9,11 @@ import psutil
 import pytest
 
 from tests.integration.runner.conftest import RUNTIME_TOKEN
+from tests.integration.runner.stubs import deployed
 
 if TYPE_CHECKING:
     from tests.integration.runner.conftest import Lab
+    from tests.integration.runner.stubs import Reply
 
 PAYLOADS: tuple[dict[str, Any], ...] = ({}, {"image": ""}, {"containerPort": "x"})
 IDLE_MEMORY_BYTES = 120 * 1024 * 1024
@@ -130,6 +132,44 @@ def test_app_that_answers_500_at_the_gateway_fails_the_job(lab: Lab) -> None:
 
     assert report["reason"] == "VERIFY_FAILED"
     assert "answered 502" in report["errorMessage"]
+
+
+def test_answer_of_another_release_is_no_answer(lab: Lab) -> None:
+    """A gateway that does not know the app yet answers 404, which this app does as well."""
+    answers: list[Reply] = [
+        (404, "no such app"),
+        (200, "an app", {"X-App-Release": "r6"}),
+        (404, "nothing at /", {"X-App-Release": "r7"}),
+    ]
+    lab.node.agent = lambda body: (200, {**deployed(body)[1], "release": "r7"})
+    lab.node.app = lambda _path: answers.pop(0)
+    lab.runner()
+
+    lab.deploy.add(lab.job("job-1"))
+
+    assert lab.report_of("job-1")["status"] == "SUCCEEDED"
+    assert answers == []
+
+
+def test_release_that_never_comes_fails_the_job(lab: Lab) -> None:
+    lab.node.agent = lambda body: (200, {**deployed(body)[1], "release": "r7"})
+    lab.node.app = lambda _path: (404, "no such app")
+    lab.runner(RUNNER_VERIFY_TIMEOUT_SECONDS=1)
+
+    lab.deploy.add(lab.job("job-1"))
+    report = lab.report_of("job-1")
+
+    assert report["reason"] == "VERIFY_FAILED"
+    assert "of release none, not r7" in report["errorMessage"]
+
+
+def test_agent_of_an_earlier_system_names_no_release_to_wait_for(lab: Lab) -> None:
+    lab.node.app = lambda _path: (404, "nothing at /")
+    lab.runner()
+
+    lab.deploy.add(lab.job("job-1"))
+
+    assert lab.report_of("job-1")["status"] == "SUCCEEDED"
 
 
 def test_two_jobs_run_side_by_side(lab: Lab) -> None:

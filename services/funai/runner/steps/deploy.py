@@ -52,6 +52,8 @@ _REASON_OF_STATUS: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "AGENT_REFUSED",
     HTTPStatus.UNPROCESSABLE_ENTITY: "AGENT_REFUSED",
 }
+#: In the result: the release that the gateway names from now on, by the agent's word.
+SERVED_RELEASE = "servedRelease"
 RESULT_FIELDS = ("containerName", "imageDigest", "previewUrl", "durations")
 
 
@@ -71,6 +73,9 @@ def run(context: StepContext, deadline: Deadline) -> StepResult:
         error, answer = _call(agent, job, body, deadline)
         if answer is not None and answer.status == HTTPStatus.OK:
             result = {name: answer.body[name] for name in RESULT_FIELDS if name in answer.body}
+            # An agent of an earlier system names none.
+            if answer.body.get("release"):
+                result[SERVED_RELEASE] = answer.body["release"]
             said = shorten(f"200 {answer.body.get('status')} {answer.body.get('containerName')}")
             return StepResult({**result, **traces(job)}, said, calls)
         pause = backoff.pause()

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from funai.contract.headers import APP_RELEASE
 from funai.runner.heartbeat import Backoff
+from funai.runner.steps import deploy
 from funai.runner.steps.app_settings import SettingsSource
 from funai.runner.steps.built import with_built_image
 from funai.runner.steps.job import DeployJob
+from funai.runner.steps.progress import read_steps
 from funai.runner.steps.standing import Standing
 from funai.runner.steps.step import StepError, StepResult
 
@@ -28,20 +31,30 @@ NOT_SHOWN = "(the answer is not shown: Deploy did not say what is secret in it)"
 
 
 def run(context: StepContext, deadline: Deadline) -> StepResult:
-    """Ask the health path until it answers below 500, or the deadline is reached."""
+    """Ask the health path until it answers below 500, or the deadline is reached.
+
+    Where the agent said which release it serves, the answer has to be of that one: a gateway that
+    does not know the app answers 404, which an app may answer as well.
+    """
     job = with_built_image(context, DeployJob.parse(context.record))
+    release = _served_release(context)
     Standing.of(context, job).tell(PHASE)
     backoff = Backoff(FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS)
     with requests.Session() as session:
         session.trust_env = False
         while True:
-            status, seen = _ask(session, job.health_url, min(ANSWER_SECONDS, deadline.remaining))
-            if 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            status, served, seen = _ask(
+                session, job.health_url, min(ANSWER_SECONDS, deadline.remaining)
+            )
+            is_right = release in {None, served}
+            if is_right and 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 return StepResult({"verifiedUrl": job.health_url, "verifiedStatus": status})
             pause = backoff.pause()
             if not deadline.allows(pause):
                 if not SettingsSource(context, job).hide_secrets():
                     seen = NOT_SHOWN
+                if not is_right and status:
+                    seen = f"the answer was of release {served or 'none'}, not {release}; {seen}"
                 raise explain(job, status, seen, deadline.seconds)
             context.pause(pause)
 
@@ -56,14 +69,22 @@ def explain(job: DeployJob, status: int, seen: str, seconds: float) -> StepError
     return StepError("VERIFY_FAILED", sentence, seen)
 
 
-def _ask(session: requests.Session, url: str, timeout: float) -> tuple[int, str]:
-    """Return status and the head of the body; status 0 and the cause where nothing answers."""
+def _served_release(context: StepContext) -> str | None:
+    """Return the release that the agent said it serves, or None."""
+    deployed = [step for step in read_steps(context.job_file) if step.phase == deploy.PHASE]
+    found = deployed[0].result.get(deploy.SERVED_RELEASE) if deployed else None
+    return found if isinstance(found, str) else None
+
+
+def _ask(session: requests.Session, url: str, timeout: float) -> tuple[int, str, str]:
+    """Return status, release and the head of the body; status 0 and the cause where nothing answers."""
     limits = (min(CONNECT_SECONDS, max(0.1, timeout)), max(0.1, timeout))
     try:
         with session.get(url, timeout=limits, allow_redirects=False, stream=True) as response:
             head = b""
             if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 head = next(response.iter_content(HEAD_BYTES), b"")
-            return response.status_code, head.decode(errors="replace")
+            served = response.headers.get(APP_RELEASE, "")
+            return response.status_code, served, head.decode(errors="replace")
     except requests.RequestException as exc:
-        return 0, type(exc).__name__
+        return 0, "", type(exc).__name__

@@ -13,7 +13,7 @@ from funai.runtime_agent.apps.answer import deployed
 from funai.runtime_agent.apps.given import settings_of_container
 from funai.runtime_agent.apps.model import App, AppState
 from funai.runtime_agent.engine import containers as labels
-from funai.runtime_agent.errors import BusyError
+from funai.runtime_agent.errors import BusyError, RouteFailedError
 from funai.runtime_agent.http_probe import get
 
 if TYPE_CHECKING:
@@ -24,28 +24,54 @@ _LOG = logging.getLogger(__name__)
 _ANSWER_SECONDS = 5.0
 _PROBE_SECONDS = 1.0
 _PAUSE_SECONDS = 0.1
+_HOLD_SECONDS = 15.0
 
 
-def adopt(parts: Parts) -> None:
-    """Record every app that has a container of this node but no record, or an outdated one.
+class Adoption:
+    """Records apps that have a container of this node but no record, or an outdated one.
 
     Of several containers the one that the gateway routes to is the app's. One that no route leads
     to may be of a deploy that never came to its switch, so it has to answer first. The fence is
-    never lower than any label says.
-
-    :raises BusyError: where an app is being deployed; ask again
+    never lower than any label says. Each app is looked at once in a process's life, before
+    anything is done to it.
     """
-    found = (_app_of_name(parts, name) for name in parts.containers.of_this_node())
-    busy: BusyError | None = None
-    for app_id in sorted({app.app_id for app in found if app is not None}):
-        try:
-            # Requests are served meanwhile: what a deploy just made must not be taken back.
-            with parts.holds.take_briefly(app_id):
-                _adopt_one(parts, app_id)
-        except BusyError as error:
-            busy = error
-    if busy is not None:
-        raise busy
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._done: set[str] = set()
+        self._is_over = False
+
+    def run(self) -> None:
+        """Look at every app.
+
+        :raises BusyError: where an app is being deployed; ask again
+        """
+        parts = self._parts
+        found = (_app_of_name(parts, name) for name in parts.containers.of_this_node())
+        busy: BusyError | None = None
+        for app_id in sorted({app.app_id for app in found if app is not None}):
+            try:
+                self.ensure(app_id, wait_seconds=0)
+            except BusyError as error:
+                busy = error
+        if busy is not None:
+            raise busy
+        self._is_over = True
+
+    def ensure(self, app_id: str, *, wait_seconds: float = _HOLD_SECONDS) -> None:
+        """Look at the app, unless that was done.
+
+        :param wait_seconds: for whoever looks at it, or heals it, now
+        :raises BusyError: where it is held by another for longer
+        :raises EngineUnavailableError: where the engine cannot be reached
+        """
+        if self._is_over or app_id in self._done:
+            return
+        # What a deploy just made must not be taken back.
+        with self._parts.holds.take_briefly(app_id, wait_seconds):
+            if app_id not in self._done:
+                _adopt_one(self._parts, app_id)
+                self._done.add(app_id)
 
 
 def _adopt_one(parts: Parts, app_id: str) -> None:
@@ -54,21 +80,39 @@ def _adopt_one(parts: Parts, app_id: str) -> None:
     candidates = [app for app in apps if app is not None]
     if not candidates:
         return
-    route = parts.gateway.saved().get(app_id, "")
+    routes = _routes_of(parts, app_id)
     known = next((app for app in parts.apps.all() if app.app_id == app_id), None)
     if known is not None:
-        _renew(parts, known, candidates, route)
+        _renew(parts, known, candidates, routes)
         return
     highest = max(candidate.fence for candidate in candidates)
-    chosen = _routed(candidates, route) or _proven(parts, candidates)
+    routed = _routed(candidates, routes)
+    chosen = routed or _proven(parts, candidates)
     if chosen is None:
         _LOG.warning("no container of app %s is served or answers: none is adopted", app_id)
         parts.apps.save(App(app_id, max_fence=highest))
         return
     _LOG.warning("adopting %s as app %s from its labels", chosen.container_name, app_id)
+    # One that runs without a route may be of a claim that has not come to its switch: its runner
+    # may ask again, and is then told what happened, not what may have.
+    is_used_up = routed is not None or chosen.state is not AppState.DEPLOYED
+    closed = highest if is_used_up else highest - 1
     chosen = replace(chosen, answer=deployed(parts, chosen, {}))
-    parts.apps.save(replace(chosen, max_fence=highest, closed_fence=highest))
+    parts.apps.save(replace(chosen, max_fence=highest, closed_fence=closed))
     _keep_settings(parts, chosen)
+
+
+def _routes_of(parts: Parts, app_id: str) -> list[str]:
+    """Return where the map file leads, and where the gateway itself does as far as it can be asked.
+
+    They differ while a switch, or its undo, has come to the one and not to the other.
+    """
+    routes = [parts.gateway.saved().get(app_id, "")]
+    try:
+        routes.append(parts.gateway.live().get(app_id, ""))
+    except RouteFailedError as error:
+        _LOG.warning("adopting %s by the map file alone: %s", app_id, error.detail)
+    return routes
 
 
 def _app_of_name(parts: Parts, name: str) -> App | None:
@@ -95,8 +139,13 @@ def _answers(parts: Parts, app: App) -> bool:
     return container is not None and container.running and app.address in container.bound
 
 
-def _routed(candidates: list[App], saved: str) -> App | None:
-    """Return the container that the map's file leads to.
+def _routed(candidates: list[App], routes: list[str]) -> App | None:
+    """Return the container that the first of the routes leads to, else that of the next one."""
+    return next((found for route in routes if (found := _at_end_of(candidates, route))), None)
+
+
+def _at_end_of(candidates: list[App], saved: str) -> App | None:
+    """Return the container that a route leads to.
 
     A warm container that serves again still has the labels of its first deploy; its release now
     is the one of the route.
@@ -112,7 +161,7 @@ def _routed(candidates: list[App], saved: str) -> App | None:
     return replace(chosen, release=route.release or chosen.release)
 
 
-def _renew(parts: Parts, known: App, candidates: list[App], saved: str) -> None:
+def _renew(parts: Parts, known: App, candidates: list[App], routes: list[str]) -> None:
     """Bring a record up to what the containers show, where it is an old copy.
 
     A fence is written down before anything is made with it. So a container with one that the
@@ -125,7 +174,7 @@ def _renew(parts: Parts, known: App, candidates: list[App], saved: str) -> None:
         for candidate in candidates
         if candidate.fence > known.closed_fence and candidate.container_name not in wanted
     ]
-    chosen = _routed(later, saved)
+    chosen = _routed(later, routes)
     if chosen is None and later and not _has(candidates, known):
         chosen = _proven(parts, later)
     if chosen is not None:

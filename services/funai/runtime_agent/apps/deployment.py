@@ -147,12 +147,14 @@ class Deployment:
         A warm container was not made by it: that one stays warm.
         """
         parts = self._parts
+        # Before it was healthy, no gateway was told of it.
+        was_told = operation.phase not in {Phase.PREPARED, Phase.STARTED}
         try:
             operation = parts.apps.advance(operation, Phase.UNDOING, reason)
         except sqlite3.OperationalError:
             # No room: what was made goes all the same. Recovery then finds nothing to go on with.
             _LOG.exception("the journal cannot say that %s is undone", operation.container_name)
-        if parts.gateway.saved().get(operation.app_id) == operation.route:
+        if self._leads_to(operation, was_told=was_told):
             route = parts.apps.get(operation.app_id).route
             if route:
                 parts.gateway.set(operation.app_id, route)
@@ -162,6 +164,18 @@ class Deployment:
             self._remove_made(operation)
         parts.apps.advance(operation, Phase.UNDONE, reason)
         _LOG.warning("deploy of %s undone: %s", operation.app_id, reason)
+
+    def _leads_to(self, operation: Operation, *, was_told: bool) -> bool:
+        """Tell whether the app's route leads to the deploy's container, in the file or in the gateway.
+
+        An undo that was cut short has changed the one and not the other.
+
+        :raises RouteFailedError: where that cannot be known
+        """
+        gateway, app_id = self._parts.gateway, operation.app_id
+        if gateway.saved().get(app_id) == operation.route:
+            return True
+        return was_told and gateway.live().get(app_id) == operation.route
 
     def _remove_made(self, operation: Operation) -> None:
         """Remove the deploy's container, but never what serves: the journal may be an old copy."""

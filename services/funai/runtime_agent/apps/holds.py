@@ -70,12 +70,14 @@ class Holds:
             yield hold
 
     @contextmanager
-    def take_briefly(self, app_id: str) -> Iterator[Hold]:
+    def take_briefly(self, app_id: str, wait_seconds: float = 0) -> Iterator[Hold]:
         """Hold the app for a moment, or not at all.
 
+        :param wait_seconds: how long to wait for a holder that is brief
         :raises BusyError: where the app is held
         """
-        with self._owned(app_id, Hold("reconcile", brief=True), 0, cancel=False) as hold:
+        hold = Hold("reconcile", brief=True)
+        with self._owned(app_id, hold, wait_seconds, cancel=False) as hold:
             yield hold
 
     @contextmanager

@@ -6,12 +6,13 @@ import logging
 from typing import TYPE_CHECKING
 
 from funai.runtime_agent.engine import containers as labels
-from funai.runtime_agent.errors import BusyError
+from funai.runtime_agent.errors import BusyError, RouteFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from funai.runtime_agent.apps.parts import Parts
+    from funai.runtime_agent.engine.containers import Container
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,16 +29,28 @@ def find_orphans(parts: Parts, listed: Iterable[str]) -> list[str]:
 
 
 def remove_orphan(parts: Parts, name: str) -> bool:
-    """Remove a container if still nobody wants it; return whether it is gone."""
+    """Remove a container if still nobody wants it; return whether it is gone.
+
+    One that the gateway leads to stays until it no longer does, and while nobody can tell.
+    """
     container = parts.containers.find(name)
     if container is None:
         return True
     try:
         with parts.holds.take_briefly(container.labels.get(labels.APP, name)):
-            if name in parts.apps.wanted():
+            if name in parts.apps.wanted() or _may_serve(parts, container):
                 return False
             _LOG.warning("removing %s: no record wants it", name)
             parts.containers.remove(name)
     except BusyError:
         return False
     return True
+
+
+def _may_serve(parts: Parts, container: Container) -> bool:
+    try:
+        live = parts.gateway.live().values()
+    except RouteFailedError:
+        return True
+    hosts = {route.partition(":")[0] for route in live}
+    return not hosts.isdisjoint(container.addresses)

@@ -12,7 +12,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from funai.runtime_agent.apps.adoption import adopt
 from funai.runtime_agent.apps.given import settings_of
 from funai.runtime_agent.apps.launch import container_spec
 from funai.runtime_agent.apps.model import App, AppState
@@ -30,6 +29,7 @@ from funai.runtime_agent.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from funai.runtime_agent.apps.adoption import Adoption
     from funai.runtime_agent.apps.app_settings import AppSettings
     from funai.runtime_agent.apps.parts import Parts
     from funai.runtime_agent.apps.recovery import Recovery
@@ -45,8 +45,11 @@ _SETTLE_SECONDS = 0.5
 class Reconciler:
     """Heals containers and routes."""
 
-    def __init__(self, parts: Parts, recovery: Recovery, conditions: Conditions) -> None:
+    def __init__(
+        self, parts: Parts, adoption: Adoption, recovery: Recovery, conditions: Conditions
+    ) -> None:
         self._parts = parts
+        self._adoption = adoption
         self._recovery = recovery
         self._conditions = conditions
         #: Routes of unknown apps are only removed once the engine said what runs here.
@@ -99,7 +102,7 @@ class Reconciler:
     def _containers(self) -> None:
         self._holders = self._parts.containers.ensure_network()
         if not self._engine_seen:
-            adopt(self._parts)
+            self._adoption.run()
             self._engine_seen = True
         trouble = self._recover()
         # One list for all apps: only what looks wrong in it is looked at closely.

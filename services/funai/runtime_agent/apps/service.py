@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from funai.runtime_agent.apps.adoption import Adoption
     from funai.runtime_agent.apps.deployment import Deployment
     from funai.runtime_agent.apps.holds import Hold
     from funai.runtime_agent.apps.logs import AppLogs, LogStream
@@ -43,6 +44,7 @@ class AppService:
     def __init__(
         self,
         parts: Parts,
+        adoption: Adoption,
         deployment: Deployment,
         logs: AppLogs,
         count_deploy: Callable[[str], None],
@@ -51,6 +53,7 @@ class AppService:
     ) -> None:
         self._count_deploy = count_deploy
         self._parts = parts
+        self._adoption = adoption
         self._deployment = deployment
         self._logs = logs
         self._fence_required = fence_required
@@ -82,6 +85,7 @@ class AppService:
         if fence is None and self._fence_required:
             msg = "fence must be given"
             raise InvalidRequestError(msg, {"field": "fence", "rule": "given"})
+        self._adoption.ensure(request.app_id)
         before = self._parts.apps.get(request.app_id)
         app = self._parts.apps.raise_fence(request.app_id, fence)
         newer = fence is not None and fence > before.max_fence
@@ -107,7 +111,7 @@ class AppService:
         if target.fence is None:
             msg = "fence must be given"
             raise InvalidRequestError(msg, {"field": "fence", "rule": "given"})
-        self._parts.apps.raise_fence(target.app_id, target.fence)
+        self._raise_fence(target)
         with self._take(target, "close"):
             app = self._parts.apps.get(target.app_id)
             app.admit(target.fence)
@@ -124,7 +128,7 @@ class AppService:
 
         :raises StaleFenceError: where a newer claim was here
         """
-        self._parts.apps.raise_fence(target.app_id, target.fence)
+        self._raise_fence(target)
         with self._take(target, "stop"):
             warm = self._parts.apps.warm(target.app_id)
             app = self._decide(target, AppState.STOPPED)
@@ -149,7 +153,7 @@ class AppService:
 
         :raises StaleFenceError: where a newer claim was here
         """
-        self._parts.apps.raise_fence(target.app_id, target.fence)
+        self._raise_fence(target)
         with self._take(target, "delete"):
             app = self._decide(target, AppState.DELETED)
             route = self._remove_route(target)
@@ -231,6 +235,11 @@ class AppService:
             return now.container_name if moved else ""
 
         return self._logs.read(container.name, request, superseded)
+
+    def _raise_fence(self, target: Target) -> None:
+        # A record that a request makes before its app was looked at would hide the app's containers.
+        self._adoption.ensure(target.app_id)
+        self._parts.apps.raise_fence(target.app_id, target.fence)
 
     def _take(self, target: Target, what: str) -> AbstractContextManager[Hold]:
         return self._parts.holds.take(
