@@ -31,10 +31,14 @@ def program(name: str) -> str:
 
 
 class MariaDb:
-    """One server. ``start`` and ``kill`` may alternate; the data stays."""
+    """One server. ``start`` and ``kill`` may alternate; the data stays.
 
-    def __init__(self, folder: Path) -> None:
+    :param options: of the server, beside those that every test needs
+    """
+
+    def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
+        self._options = options
         self._folder = folder
         self._data = folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
@@ -72,6 +76,7 @@ class MariaDb:
                     "--innodb-buffer-pool-size=32M",
                     "--innodb-flush-log-at-trx-commit=1",
                     "--character-set-server=utf8mb4",
+                    *self._options,
                 ],
                 stdout=log,
                 stderr=log,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.processes import Service
     from tests.chaos.series.outcome import Options
+    from tests.integration.runner.stubs import Reply
 
 _CLAIM_SECONDS = 30.0
 _HOLD_SECONDS = 300.0
@@ -44,7 +45,7 @@ class HoldingNode(StubNode):
         """Whether the first call came."""
         return app in self._seen
 
-    def _hold_first(self, body: dict[str, Any]) -> tuple[int, Any] | None:
+    def _hold_first(self, body: dict[str, Any]) -> Reply | None:
         app = str(body["appId"])
         if app in self._seen:
             return deployed(body)

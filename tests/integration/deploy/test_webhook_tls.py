@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import ssl
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from funai.deploy.notifications.receiver import Receiver as Sending
+from tests.integration.certificates import self_signed
 from tests.integration.deploy.webhook_receiver import Receiver
 
 if TYPE_CHECKING:
@@ -22,14 +22,7 @@ SECONDS = 1.0
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """A key and a certificate for 127.0.0.1 that signs itself."""
-    key, found = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = [
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-        "-nodes", "-keyout", str(key), "-out", str(found), "-days", "2", "-subj", "/CN=receiver",
-        "-addext", "subjectAltName=IP:127.0.0.1",
-    ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-    return key, found
+    return self_signed(tmp_path)
 
 
 @pytest.fixture
