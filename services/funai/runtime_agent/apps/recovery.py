@@ -66,7 +66,11 @@ class Recovery:
         if operation.phase is not Phase.HEALTHY and not self._was_routed(operation):
             msg = f"the agent went down when {name} was {operation.phase}"
             raise NeverReadyError(msg)
-        self._parts.apps.get(operation.app_id).admit(operation.fence)
+        app = self._parts.apps.get(operation.app_id)
+        app.admit(operation.fence)
+        if app.closed_fence >= operation.fence and app.container_name != name:
+            msg = f"{app.container_name} of the same claim serves instead of {name}"
+            raise StaleFenceError(msg)
         return wait_ready(self._parts.containers, operation, _READY_SECONDS, hold)
 
     def _was_routed(self, operation: Operation) -> bool:
