@@ -41,6 +41,7 @@ from funai.deploy.jobs.service import JobService
 from funai.deploy.metrics import Metrics
 from funai.deploy.nodes import routes as node_routes
 from funai.deploy.nodes.absence import MARK_ROUNDS, Absence
+from funai.deploy.nodes.hearing import Hearing
 from funai.deploy.nodes.service import NodeService
 from funai.deploy.notifications import routes as webhook_routes
 from funai.deploy.notifications.notices import Notices
@@ -100,6 +101,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
     :param engine: where connections come from; tests pass their own
     """
     limits, webhooks = settings.limits, read_webhooks(settings.webhooks.file)
+    absence = Absence(limits.node_stale, usual=limits.reaper * MARK_ROUNDS)
     parts = Parts(
         settings=settings,
         database=Database(engine or make_engine(settings.database, pool_size=limits.threads)),
@@ -107,7 +109,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
         work_available=Bell(limits.waiting_claims, "claims"),
         routes_changed=Bell(limits.waiting_gateways, "readers of the routes"),
         log_added=Bell(settings.log_followers, "followers of logs", each=True),
-        absence=Absence(limits.node_stale, usual=limits.reaper * MARK_ROUNDS),
+        absence=absence,
+        hearing=Hearing(absence),
         log_places=threading.BoundedSemaphore(settings.log_followers),
         notices=Notices(webhooks, settings.public_base_url),
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from funai.deploy.database import Database
     from funai.deploy.metrics import Metrics
     from funai.deploy.nodes.absence import Absence
+    from funai.deploy.nodes.hearing import Hearing
     from funai.deploy.notifications.notices import Notices
     from funai.deploy.waiting import Bell
 
@@ -35,6 +36,8 @@ class Parts:
     log_places: threading.BoundedSemaphore
     #: When Deploy was away, and whether that still excuses what was not heard.
     absence: Absence
+    #: Which nodes were asked for their fences since then.
+    hearing: Hearing
     #: Writes down what webhooks are to be told, in the transaction that does it.
     notices: Notices
 

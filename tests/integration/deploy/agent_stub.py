@@ -24,6 +24,7 @@ class AgentStub:
         #: system, and knows no such request.
         self.asked = 0
         self.fences: list[dict[str, Any]] | None = None
+        self.fences_status: int | None = None
         self.log = b""
         self.log_ended = threading.Event()
         self.hold = threading.Event()
@@ -62,8 +63,9 @@ class AgentStub:
 
             def _say_fences(self) -> None:
                 stub.asked += 1
+                stub.hold.wait(30)
                 content = json.dumps({"fences": stub.fences}).encode()
-                self.send_response(404 if stub.fences is None else OK)
+                self.send_response(stub.fences_status or (404 if stub.fences is None else OK))
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)

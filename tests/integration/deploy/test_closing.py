@@ -9,7 +9,7 @@ import pytest
 from tests.integration.deploy.agent_stub import AgentStub
 from tests.integration.deploy.revision_calls import APP, app, deploy_built, roll_back
 from tests.integration.deploy.test_operators import eventually
-from tests.integration.deploy_process import API, SECRETS
+from tests.integration.deploy_process import ADMIN, API, SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,6 +148,19 @@ def test_node_that_is_busy_is_told_again_also_by_the_next_deploy(
     agent.calls.clear()
 
     deploy.start()
+
+    assert eventually(lambda: is_told(deploy))
+    assert closings(agent)[0]["fence"] == job["fence"] + 1
+
+
+def test_node_with_an_impossible_address_holds_up_no_other(
+    deploy: DeployProcess, agent: AgentStub
+) -> None:
+    for _ in range(2):
+        deploy.beat("a-node", agentBaseUrl="http://node..example:7005")
+    deploy.call("POST", "/admin/runtime-nodes/set-enabled?name=a-node&enabled=false", None, ADMIN)
+
+    job = fail(deploy)
 
     assert eventually(lambda: is_told(deploy))
     assert closings(agent)[0]["fence"] == job["fence"] + 1

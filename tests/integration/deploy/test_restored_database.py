@@ -101,6 +101,64 @@ def test_route_follows_the_node_of_the_newest_claim(
     assert app(deploy)["node"] == "node-2"
 
 
+def test_what_was_deployed_after_the_restore_keeps_its_route(
+    deploy: DeployProcess, agent: AgentStub
+) -> None:
+    """The node with the highest fence answers only after the app was deployed again elsewhere."""
+    first = deploy_built(deploy, 1)
+    other = AgentStub()
+    agent.fences = [seen(APP, first["fence"], first["id"])]
+    try:
+        other.fences_status = 503
+        for _ in range(2):
+            deploy.beat("node-2", agentBaseUrl=other.url, gatewayBaseUrl="http://127.0.0.1:8099")
+        assert eventually(lambda: other.asked > 0)
+        other.fences = [seen(APP, first["fence"] + 9, "job-before-the-restore")]
+        other.fences_status = None
+        assert eventually(lambda: fence_of(deploy) == first["fence"] + 9)
+    finally:
+        other.close()
+
+    routes = deploy.call("GET", "/internal/routes", None, GATEWAY)[1]["data"]["routes"]
+    assert [(route["appId"], route["address"]) for route in routes] == [(APP, "127.0.0.1:80")]
+    assert app(deploy)["unconfirmedJobId"] is None
+
+
+def test_claims_wait_for_the_word_of_the_nodes(deploy: DeployProcess, agent: AgentStub) -> None:
+    deploy_built(deploy, 1)
+    deploy.stop()
+    agent.fences = [seen(APP, 40, "job-of-later")]
+    agent.hold.clear()
+    deploy.start()
+    deploy.create(APP)
+    assert eventually(lambda: agent.asked > 0)
+
+    assert deploy.claim()[1]["data"] is None
+    agent.hold.set()
+
+    assert deploy.claimed(waitSeconds=20)["fence"] == 41
+
+
+def test_failure_after_a_restore_leaves_what_serves_unknown(
+    deploy: DeployProcess, agent: AgentStub
+) -> None:
+    first = deploy_built(deploy, 1)
+    deploy.stop()
+    told = seen(APP, first["fence"] + 7, "job-of-later")
+    agent.fences = [told]
+    agent.answer = (200, {"state": "DEPLOYED", "serving": told["serving"]})
+    deploy.start()
+    assert eventually(lambda: app(deploy)["unconfirmedJobId"] == "job-of-later")
+
+    deploy.create(APP)
+    deploy.report(deploy.claimed(waitSeconds=10), "FAILED", errorMessage="no")
+
+    assert eventually(lambda: len(agent.calls) > 0)
+    query = "SELECT COUNT(*) AS n FROM fun_ai_deploy_app WHERE closing_node_id IS NOT NULL"
+    assert eventually(lambda: deploy.schema.rows(query)[0]["n"] == 0)
+    assert app(deploy)["unconfirmedJobId"] == "job-of-later"
+
+
 def test_refusal_of_an_end_tells_how_far_the_node_is(
     deploy: DeployProcess, agent: AgentStub
 ) -> None:

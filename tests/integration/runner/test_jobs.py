@@ -163,6 +163,18 @@ def test_release_that_never_comes_fails_the_job(lab: Lab) -> None:
     assert "of release none, not r7" in report["errorMessage"]
 
 
+def test_gateway_that_sends_everybody_to_tls_is_believed(lab: Lab) -> None:
+    lab.node.agent = lambda body: (200, {**deployed(body)[1], "release": "r7"})
+    lab.runner(RUNNER_VERIFY_TIMEOUT_SECONDS=1)
+    job = lab.job("job-1")
+    gateway = job["runtimeNode"]["gatewayBaseUrl"].replace("http://", "https://")
+    lab.node.app = lambda path: (308, "over there", {"Location": f"{gateway}{path}"})
+
+    lab.deploy.add(job)
+
+    assert lab.report_of("job-1")["status"] == "SUCCEEDED"
+
+
 def test_agent_of_an_earlier_system_names_no_release_to_wait_for(lab: Lab) -> None:
     lab.node.app = lambda _path: (404, "nothing at /")
     lab.runner()

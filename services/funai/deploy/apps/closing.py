@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
 from funai.deploy.apps import repository
-from funai.deploy.apps.seeding import Seeder
+from funai.deploy.apps.seeding import Seeder, is_fence
 from funai.deploy.apps.serving import note_serving
 from funai.deploy.errors import UnavailableError
 from funai.deploy.nodes.repository import NodeRepository
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from funai.deploy.parts import Parts
 
 _LOG = logging.getLogger(__name__)
-#: A deploy in progress gives up within one probe and one removal.
-_CLOSE_SECONDS = 25.0
+#: Longer than an agent waits for a deploy in progress to give up.
+_CLOSE_SECONDS = 10.0
+_PAUSE_SECONDS = 5.0
 _BATCH = 50
 _NOT_FOUND = 404
 _STALE = "STALE_FENCE"
@@ -44,9 +46,12 @@ class Closer:
         self._agent = agent
         self._seeder = Seeder(parts, agent)
         self._stop = threading.Event()
+        #: When a node that did not do what it was asked for is asked again.
+        self._not_before: dict[int, float] = {}
 
     def start(self) -> None:
         """Run rounds in a thread of their own: a node may take its time."""
+        self._parts.hearing.begin()
         threading.Thread(target=self._run, name="closer", daemon=True).start()
 
     def stop(self) -> None:
@@ -63,19 +68,43 @@ class Closer:
             is_over = self._stop.wait(self._parts.settings.limits.reaper)
 
     def round(self) -> None:
-        """Tell every node that answers; a node that does not is asked again in the next round."""
-        database, stale = self._parts.database, self._parts.node_stale
-        for node in database.run(lambda c: NodeRepository(c, stale).all()):
-            if node.fresh:
-                self._seeder.learn(node)
-                for closing in database.run(
-                    partial(repository.closings, node_id=node.id, limit=_BATCH)
-                ):
-                    if self._stop.is_set() or not self._close(node, closing):
-                        break
+        """Tell every node that answers; one that does not is left alone for some seconds."""
+        stale = self._parts.node_stale
+        nodes = self._parts.database.run(lambda c: NodeRepository(c, stale).all())
+        self._parts.hearing.list(node.id for node in nodes)
+        for node in nodes:
+            if self._stop.is_set():
+                return
+            if node.fresh and time.monotonic() >= self._not_before.get(node.id, 0.0):
+                self._visit_safely(node)
+
+    def _visit_safely(self, node: Node) -> None:
+        """Visit one node; whatever goes wrong there, the others get their turn."""
+        try:
+            is_well = self._visit(node)
+        except (UnavailableError, DBAPIError):
+            raise
+        except Exception:  # noqa: BLE001 - see above; it is logged
+            _LOG.exception(
+                "a node could not be told of ends", extra={"fields": {"node": node.name}}
+            )
+            is_well = False
+        if not is_well:
+            self._not_before[node.id] = time.monotonic() + _PAUSE_SECONDS
+
+    def _visit(self, node: Node) -> bool:
+        """Learn from the node, and tell it; return whether it did all that it was asked for."""
+        if not self._seeder.learn(node):
+            return False
+        for closing in self._parts.database.run(
+            partial(repository.closings, node_id=node.id, limit=_BATCH)
+        ):
+            if self._stop.is_set() or not self._close(node, closing):
+                return False
+        return True
 
     def _close(self, node: Node, closing: Closing) -> bool:
-        """Tell the node of one; return whether it answered."""
+        """Tell the node of one; return whether that is done."""
         body = {"appId": closing.app_id, "userId": closing.user_id, "fence": closing.fence}
         answer = self._agent.close(node, body, seconds=_CLOSE_SECONDS)
         if answer.success:
@@ -86,10 +115,10 @@ class Closer:
         elif answer.status == _NOT_FOUND or answer.response.get("reason") == _STALE:
             self._parts.database.run(partial(self._give_up, closing=closing, answer=answer))
         else:
-            _LOG.warning(
-                "a node was not told of an end", extra={"fields": _fields(closing, answer)}
-            )
-        return answer.status is not None
+            fields = {"appId": closing.app_id, "jobId": closing.job_id, "error": answer.error}
+            _LOG.warning("a node was not told of an end", extra={"fields": fields})
+            return False
+        return True
 
     def _record(
         self, connection: Connection, node: Node, closing: Closing, serving: object
@@ -101,10 +130,6 @@ class Closer:
     def _give_up(self, connection: Connection, closing: Closing, answer: AgentAnswer) -> None:
         """Stop telling an agent that cannot be told, or has heard of a later claim."""
         highest = answer.evidence("highestFence")
-        if isinstance(highest, int):
+        if is_fence(highest):
             AppRepository(connection).raise_fence(closing.app_id, highest)
         repository.forget_closing(connection, closing)
-
-
-def _fields(closing: Closing, answer: AgentAnswer) -> dict[str, Any]:
-    return {"appId": closing.app_id, "jobId": closing.job_id, "error": answer.error}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from funai.contract.status import JobStatus
@@ -108,13 +108,16 @@ class AppService:
         if not answer.success:
             msg = f"app {app_id} was not stopped on node {home.node.name}: {answer.error}"
             raise AgentFailedError(msg)
-        self._parts.database.run(lambda c: self._mark_stopped(c, app_id))
+        self._parts.database.run(lambda c: self._mark_stopped(c, home))
         return home.node, answer.response
 
-    def _mark_stopped(self, connection: Connection, app_id: str) -> None:
-        repository.mark_stopped(connection, app_id)
-        AppRepository(connection).settle(app_id)
-        revisions.mark_stopped(connection, app_id)
+    def _mark_stopped(self, connection: Connection, home: Home) -> None:
+        apps = AppRepository(connection)
+        apps.lock(home.app_id)
+        repository.mark_stopped(connection, home.app_id)
+        revisions.mark_stopped(connection, home.app_id)
+        # A job that ended after the call is still to be told.
+        apps.settle(home.app_id, home.fence)
 
     def purge(self, app_id: str) -> Purged:
         """Delete what Deploy keeps of the app: jobs, placement, last-known, route."""
@@ -188,8 +191,7 @@ class AppService:
     def _close(self, connection: Connection, app_id: str) -> Home:
         """Cancel what runs for the app, and make every claim before now a stale one."""
         apps = AppRepository(connection)
-        fence = apps.lock(app_id).fence + 1
-        apps.change(app_id, fence=fence)
+        apps.change(app_id, fence=apps.lock(app_id).fence + 1)
         for active in JobRepository(connection).active_of(app_id):
             ending = Ending(
                 status=JobStatus.CANCELLED,
@@ -198,7 +200,8 @@ class AppService:
                 reason="the app is being removed",
             )
             end_job(connection, active, ending, self._parts.notices)
-        return replace(self._home(connection, app_id), fence=fence)
+        # Above what the ends of these jobs took.
+        return self._home(connection, app_id)
 
     def _purge(self, connection: Connection, app_id: str) -> Purged:
         apps = AppRepository(connection)

@@ -27,6 +27,8 @@ def note_serving(
 ) -> None:
     """Note the job whose version serves, where it did not succeed. The app's row is locked.
 
+    A node that the app's requests do not go to has no say.
+
     :param serving: of an agent's answer, whatever it is
     :param is_ahead: whether the node knows later claims than the database, which so was restored
     """
@@ -34,10 +36,17 @@ def note_serving(
     if not isinstance(served, str) or not _JOB_ID.fullmatch(served):
         served = None
     job = JobRepository(connection).get(served) if served else None
-    is_unconfirmed = is_ahead if job is None else _ended_without_success(job, app_id)
-    unconfirmed = served if is_unconfirmed else None
     apps = AppRepository(connection)
-    if unconfirmed == apps.get(app_id).unconfirmed_job_id:
+    row = apps.get(app_id)
+    if row.route_node_id not in {None, node.id}:
+        return  # Its requests go elsewhere.
+    if job is None:
+        # What a restore left unknown stays so.
+        is_unconfirmed = is_ahead or served == row.unconfirmed_job_id
+    else:
+        is_unconfirmed = _ended_without_success(job, app_id)
+    unconfirmed = served if is_unconfirmed else None
+    if unconfirmed == row.unconfirmed_job_id:
         return
     apps.change(app_id, unconfirmed_job_id=unconfirmed)
     if unconfirmed is not None:

@@ -42,7 +42,7 @@ def end_job(connection: Connection, found: Job, ending: Ending, notices: Notices
     notices.job_ended(connection, found, ending)
     if ending.status is JobStatus.SUCCEEDED:
         AppRepository(connection).change(found.app_id, crashes=0)
-        AppRepository(connection).settle(found.app_id)
+        AppRepository(connection).settle(found.app_id, found.fence)
     elif found.node_id is not None:
         _close_claims(connection, found, found.node_id)
     if ending.status is JobStatus.SUCCEEDED and found.node_id is not None:

@@ -108,6 +108,8 @@ class LeaseService:
     def _try(self, claim: _Claim, candidate: Candidate, survey: _Survey) -> JobView | None:
         decision = survey.decide(candidate.app_id, candidate.placed_on)
         if isinstance(decision, Chosen):
+            if not self._parts.hearing.is_done(decision.node.id):
+                return None  # A moment after Deploy's start.
             return self._parts.database.run(lambda c: self._take(c, claim, candidate, survey))
         if candidate.reason != decision.reason:
             self._parts.database.run(lambda c: explain(c, candidate, decision))

@@ -40,7 +40,7 @@ class Absence:
         #: Seconds away, and when that ended; replaced as one.
         self._last: tuple[float, float] | None = None
         self._is_known = False
-        #: How many absences were noted.
+        #: How many absences were noted while this process was here.
         self.count = 0
 
     def note(self, away: float | None) -> None:
@@ -51,7 +51,7 @@ class Absence:
         is_first, self._is_known = not self._is_known, True
         if away is not None and (is_first or away > self._bearable):
             self._last = (away, self._clock())
-            self.count += 1
+            self.count += not is_first
 
     @property
     def lasts(self) -> bool:

@@ -137,14 +137,16 @@ class AppRepository:
         self.change(app_id, fence=fence)
         return True
 
-    def settle(self, app_id: str) -> None:
-        """Note that the node knows of a newer fence, so that nothing unconfirmed serves."""
-        self.change(
-            app_id,
-            closing_job_id=None,
-            closing_node_id=None,
-            closing_fence=None,
-            unconfirmed_job_id=None,
+    def settle(self, app_id: str, fence: int | None = None) -> None:
+        """Note that nothing unconfirmed serves, as the node knows of this fence; None: of any."""
+        self.change(app_id, unconfirmed_job_id=None)
+        is_told = app.c.app_id == app_id
+        if fence is not None:
+            is_told &= app.c.closing_fence <= fence
+        self._connection.execute(
+            update(app)
+            .where(is_told)
+            .values(closing_job_id=None, closing_node_id=None, closing_fence=None)
         )
 
     def pause(self, app_id: str, reason: str) -> bool:

@@ -44,7 +44,7 @@ def run(context: StepContext, deadline: Deadline) -> StepResult:
         session.trust_env = False
         while True:
             status, served, seen = _ask(
-                session, job.health_url, min(ANSWER_SECONDS, deadline.remaining)
+                session, job.health_url, release, min(ANSWER_SECONDS, deadline.remaining)
             )
             is_right = release in {None, served}
             if is_right and 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -76,7 +76,15 @@ def _served_release(context: StepContext) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _ask(session: requests.Session, url: str, timeout: float) -> tuple[int, str, str]:
+def _is_sent_to_tls(response: requests.Response, url: str) -> bool:
+    """Tell whether a gateway sends every caller to TLS, whatever it serves: it names no release then."""
+    target = response.headers.get("Location", "")
+    return response.is_redirect and target == url.replace("http://", "https://", 1) != url
+
+
+def _ask(
+    session: requests.Session, url: str, release: str | None, timeout: float
+) -> tuple[int, str | None, str]:
     """Return status, release and the head of the body; status 0 and the cause where nothing answers."""
     limits = (min(CONNECT_SECONDS, max(0.1, timeout)), max(0.1, timeout))
     try:
@@ -84,7 +92,9 @@ def _ask(session: requests.Session, url: str, timeout: float) -> tuple[int, str,
             head = b""
             if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 head = next(response.iter_content(HEAD_BYTES), b"")
-            served = response.headers.get(APP_RELEASE, "")
+            served = (
+                release if _is_sent_to_tls(response, url) else response.headers.get(APP_RELEASE, "")
+            )
             return response.status_code, served, head.decode(errors="replace")
     except requests.RequestException as exc:
         return 0, "", type(exc).__name__

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class Hold:
     """The right to change one app; its holder calls ``check`` between steps."""
 
-    def __init__(self, what: str, *, brief: bool) -> None:
+    def __init__(self, what: str, *, brief: bool, fence: int | None = None) -> None:
         self.what = what
+        self.fence = fence
         #: Held only for moments (reconcile): others wait for it instead of being refused.
         self.brief = brief
         self.cancelled = threading.Event()
@@ -58,15 +59,24 @@ class Holds:
 
     @contextmanager
     def take(
-        self, app_id: str, what: str, *, wait_seconds: float, cancel: bool = False
+        self,
+        app_id: str,
+        what: str,
+        *,
+        wait_seconds: float,
+        cancel: bool = False,
+        fence: int | None = None,
     ) -> Iterator[Hold]:
         """Hold the app for the block.
 
         :param cancel: tell the present holder to give up, then wait for it
+        :param fence: of the request; one that came later may be first to get the hold
         :param wait_seconds: how long to wait for a holder that was told, or is brief
         :raises BusyError: where the app is held by another for longer
+        :raises StaleFenceError: where it is held by a newer request
         """
-        with self._owned(app_id, Hold(what, brief=False), wait_seconds, cancel=cancel) as hold:
+        hold = Hold(what, brief=False, fence=fence)
+        with self._owned(app_id, hold, wait_seconds, cancel=cancel):
             yield hold
 
     @contextmanager
@@ -87,6 +97,9 @@ class Holds:
         deadline = time.monotonic() + wait_seconds
         with self._changed:
             while (holder := self._held.get(app_id)) is not None:
+                if hold.fence is not None and hold.fence < (holder.fence or 0):
+                    msg = f"{holder.what} of app {app_id} is newer than this request: {hold.what}"
+                    raise StaleFenceError(msg, {"fence": hold.fence, "highestFence": holder.fence})
                 if cancel:
                     msg = f"{holder.what} of app {app_id} gave way to a newer request: {hold.what}"
                     holder.cancel(StaleFenceError(msg))

@@ -66,10 +66,9 @@ class Recovery:
         if operation.phase is not Phase.HEALTHY and not self._was_routed(operation):
             msg = f"the agent went down when {name} was {operation.phase}"
             raise NeverReadyError(msg)
-        app = self._parts.apps.get(operation.app_id)
-        app.admit(operation.fence)
-        if app.closed_fence >= operation.fence and app.container_name != name:
-            msg = f"{app.container_name} of the same claim serves instead of {name}"
+        self._parts.apps.get(operation.app_id).admit(operation.fence)
+        if self._parts.apps.is_overtaken(operation):
+            msg = f"a later deploy of {operation.app_id} was carried out instead of {name}"
             raise StaleFenceError(msg)
         return wait_ready(self._parts.containers, operation, _READY_SECONDS, hold)
 

@@ -250,6 +250,17 @@ class AppRepository:
         with self._database.reading() as connection:
             return rows.operations(connection, phases)
 
+    def is_overtaken(self, operation: Operation) -> bool:
+        """Tell whether a later deploy of the app has come to its switch."""
+        switched = (*AFTER_SWITCH, Phase.DONE)
+        marks = ", ".join("?" * len(switched))
+        with self._database.reading() as connection:
+            found = connection.execute(
+                f"SELECT 1 FROM operation WHERE app_id = ? AND id > ? AND phase IN ({marks})",  # noqa: S608
+                (operation.app_id, operation.id, *switched),
+            )
+            return found.fetchone() is not None
+
     def prune_journal(self, keep: int = 1000) -> None:
         """Forget ended journal entries but the newest."""
         with self._database.transaction() as connection:

@@ -32,6 +32,8 @@ _LOG = logging.getLogger(__name__)
 # A cancelled deploy gives up within one probe and one removal.
 _CANCEL_WAIT_SECONDS = 20.0
 _RECONCILE_WAIT_SECONDS = 15.0
+# Deploy asks again; meanwhile it has other nodes to tell.
+_CLOSE_WAIT_SECONDS = 5.0
 
 
 class AppService:
@@ -94,6 +96,7 @@ class AppService:
             f"deploy of {request.image}",
             wait_seconds=_CANCEL_WAIT_SECONDS if newer else _RECONCILE_WAIT_SECONDS,
             cancel=newer,
+            fence=fence,
         ) as hold:
             app = self._parts.apps.get(request.app_id)
             app.admit(fence)
@@ -112,7 +115,7 @@ class AppService:
             msg = "fence must be given"
             raise InvalidRequestError(msg, {"field": "fence", "rule": "given"})
         self._raise_fence(target)
-        with self._take(target, "close"):
+        with self._take(target, "close", _CLOSE_WAIT_SECONDS):
             app = self._parts.apps.get(target.app_id)
             app.admit(target.fence)
         _LOG.info("closed %s below fence %s", target.app_id, target.fence)
@@ -241,9 +244,11 @@ class AppService:
         self._adoption.ensure(target.app_id)
         self._parts.apps.raise_fence(target.app_id, target.fence)
 
-    def _take(self, target: Target, what: str) -> AbstractContextManager[Hold]:
+    def _take(
+        self, target: Target, what: str, wait_seconds: float = _CANCEL_WAIT_SECONDS
+    ) -> AbstractContextManager[Hold]:
         return self._parts.holds.take(
-            target.app_id, what, wait_seconds=_CANCEL_WAIT_SECONDS, cancel=True
+            target.app_id, what, wait_seconds=wait_seconds, cancel=True, fence=target.fence
         )
 
     def _decide(self, target: Target, state: AppState) -> App:
