@@ -33,10 +33,10 @@ SERIES = (
     Series("runner-kills", 50, runner_kills),
     Series("deploy-kills", 100, deploy_kills),
     Series("database-kills", 20, database_kills),
-    Series("redeploys", 200, redeploys),
-    Series("redeploys-control", 200, redeploys_control),
     Series("database-restores", 10, database_restores),
     Series("upgrades", 40, upgrades),
+    Series("redeploys", 200, redeploys),
+    Series("redeploys-control", 200, redeploys_control),
     Series("outage", 10, outage),
 )
 _INTERRUPTED = 130

@@ -7,7 +7,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from tests.integration.deploy_process import API, RUNNER, DeployProcess
+from funai.deploy.config import Settings
+from funai.deploy.database import make_engine
+from funai.deploy.jobs.leases import explain
+from funai.deploy.jobs.repository import Candidate, JobRepository
+from funai.deploy.placements.model import Waiting
+from tests.integration.deploy_process import API, RUNNER, SECRETS, DeployProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,3 +136,22 @@ def test_claim_waits_in_vain_for_its_time_and_no_longer(deploy: DeployProcess) -
 
     assert (status, envelope["code"], envelope["data"]) == (200, 200, None)
     assert 0.9 < time.monotonic() - started < 5
+
+
+def test_two_that_say_why_a_job_waits_write_it_down_once(deploy: DeployProcess) -> None:
+    """Two reapers looked at the same time, and both found that nobody had said so."""
+    job_id = deploy.create()[1]["data"]["id"]
+    env = {**SECRETS, **deploy.schema.env()}
+    engine = make_engine(Settings.from_env(env).database, pool_size=2)
+    try:
+        with engine.begin() as connection:
+            job = JobRepository(connection).get(job_id)
+        assert job is not None
+        for _ in range(2):
+            with engine.begin() as connection:
+                explain(connection, Candidate.of(job), Waiting("NO_NODE", "no node is fresh"))
+    finally:
+        engine.dispose()
+
+    events = deploy.call("GET", f"/deploy/jobs/{job_id}/events", None, API)[1]["data"]
+    assert [event["reason"] for event in events].count("no node is fresh") == 1
