@@ -258,9 +258,9 @@ class JobRepository:
 
     def explain(self, job_id: str, status: str, code: str, reason: str) -> bool:
         """Say why the job waits, if it still has that status and nobody has said so; tell whether."""
-        said, code = _bounded(reason, MAX_REASON), _bounded(code, MAX_REASON_CODE)
+        said, word = _bounded(reason, MAX_REASON), _bounded(code, MAX_REASON_CODE)
         is_news = and_(job.c.status == status, or_(job.c.reason.is_(None), job.c.reason != said))
-        return self._change(job_id, is_news, reason_code=code, reason=said)
+        return self._change(job_id, is_news, reason_code=word, reason=said)
 
     def overdue(self, max_attempts: int, max_running_seconds: int, limit: int) -> list[Job]:
         """Return RUNNING jobs that are past a limit or whose lease ran out, oldest first."""
