@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -133,10 +134,28 @@ def test_claims_wait_for_the_word_of_the_nodes(deploy: DeployProcess, agent: Age
     deploy.create(APP)
     assert eventually(lambda: agent.asked > 0)
 
+    began = time.monotonic()
     assert deploy.claim()[1]["data"] is None
+    assert time.monotonic() - began < 10
     agent.hold.set()
 
     assert deploy.claimed(waitSeconds=20)["fence"] == 41
+
+
+def test_claim_right_after_a_start_does_not_come_in_vain(
+    deploy: DeployProcess, agent: AgentStub
+) -> None:
+    first = deploy_built(deploy, 1)
+    for number in range(1, 4):
+        deploy.stop()
+        agent.fences = [seen(APP, first["fence"] + 10 * number, "job-of-later")]
+        deploy.start()
+        deploy.create(APP)
+
+        job = deploy.claimed()
+
+        assert job["fence"] == first["fence"] + 10 * number + 1
+        deploy.report(job, "SUCCEEDED")
 
 
 def test_failure_after_a_restore_leaves_what_serves_unknown(

@@ -57,15 +57,17 @@ class Closer:
     def stop(self) -> None:
         """End after the current call; safe in a signal handler."""
         self._stop.set()
+        self._parts.hearing.wanted.set()
 
     def _run(self) -> None:
-        is_over = False
-        while not is_over:
+        wanted = self._parts.hearing.wanted
+        while not self._stop.is_set():
+            wanted.clear()
             try:
                 self.round()
             except (UnavailableError, DBAPIError) as exc:
                 _LOG.warning("closer's round failed", extra={"fields": {"error": str(exc)}})
-            is_over = self._stop.wait(self._parts.settings.limits.reaper)
+            wanted.wait(self._parts.settings.limits.reaper)
 
     def round(self) -> None:
         """Tell every node that answers; one that does not is left alone for some seconds."""

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 #: take must not hide a later one that some node can.
 _PAGE = 100
 _PAGES = 10
+#: A node that does not answer holds up claims on it until it was asked in vain, not this request.
+_HEARING_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,9 @@ class LeaseService:
     def _try(self, claim: _Claim, candidate: Candidate, survey: _Survey) -> JobView | None:
         decision = survey.decide(candidate.app_id, candidate.placed_on)
         if isinstance(decision, Chosen):
-            if not self._parts.hearing.is_done(decision.node.id):
-                return None  # A moment after Deploy's start.
+            # Only in the first moment after Deploy's start, or after its database was away.
+            if not self._parts.hearing.wait(decision.node.id, _HEARING_SECONDS):
+                return None
             return self._parts.database.run(lambda c: self._take(c, claim, candidate, survey))
         if candidate.reason != decision.reason:
             self._parts.database.run(lambda c: explain(c, candidate, decision))
