@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from funai.contract import ids
-from funai.contract.status import JobStatus
 from funai.deploy.apps.serving import note_serving
 from funai.deploy.jobs.repository import JobRepository
 from funai.deploy.nodes.repository import NodeRepository
@@ -127,10 +126,7 @@ class Seeder:
 
     def _is_served(self, connection: Connection, row: AppRow) -> bool:
         """Tell whether the app's own node serves it, or may, or is about to."""
-        if any(
-            job.status is JobStatus.RUNNING
-            for job in JobRepository(connection).active_of(row.app_id)
-        ):
+        if JobRepository(connection).running_of(row.app_id) is not None:
             return True
         if row.route_node_id is None:
             return False
