@@ -100,6 +100,8 @@ class SshServer:
             channel.sendall(done.stdout)
             channel.send_exit_status(done.returncode)
             channel.close()
+            # Whoever closes with bytes unread resets the connection, and with it the answer.
+            transport.join(SECONDS)
         except (paramiko.SSHException, EOFError, OSError):
             # The other side did not like the host's key, or is done.
             pass
