@@ -52,12 +52,14 @@ class Disk:
 
     mount: str
     size_bytes: int
+    used_bytes: int
     free_bytes: int
 
     @property
     def free_ratio(self) -> float:
-        """Free share, 0 to 1."""
-        return self.free_bytes / self.size_bytes if self.size_bytes else 1.0
+        """Free share of what programs may use, 0 to 1, as in the percentage of ``df``."""
+        usable = self.used_bytes + self.free_bytes
+        return self.free_bytes / usable if usable else 1.0
 
     @property
     def ok(self) -> bool:
@@ -210,7 +212,7 @@ def parse_disks(text: str) -> tuple[Disk, ...]:
     width = 6
     for line in text.splitlines():
         fields = line.split(None, width - 1)
-        if len(fields) == width and fields[1].isdigit() and fields[3].isdigit():
-            disk = Disk(fields[5], int(fields[1]), int(fields[3]))
+        if len(fields) == width and all(field.isdigit() for field in fields[1:4]):
+            disk = Disk(fields[5], *map(int, fields[1:4]))
             found.setdefault((fields[0], fields[1], fields[2]), disk)
     return tuple(found.values())

@@ -107,8 +107,10 @@ def _wait_for_success(caller: Caller, job_id: str) -> None:
         return job["status"] in _ENDED
 
     if not wait_until(ended, seconds=_DEPLOY_SECONDS):
+        why = f" ({job['reason']})" if job.get("reason") else ""
         message = (
-            f"job {job_id} is still {job['status']} after {_DEPLOY_SECONDS} s: ./dev logs runner"
+            f"job {job_id} is still {job['status']} after {_DEPLOY_SECONDS} s{why}:"
+            " ./dev logs runner"
         )
         raise LabError(message, host="runner-01")
     if job["status"] != "SUCCEEDED":

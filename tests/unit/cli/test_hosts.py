@@ -36,9 +36,9 @@ ActiveState=active
 LoadState=loaded"""
 
 DISKS = """Filesystem     1B-blocks        Used   Available Capacity Mounted on
-overlay     270553174016 180000000000 20000000000      92% /
-/dev/vda    270553174016 180000000001 76240465920      72% /var/lib/docker
-/dev/vda    270553174016 180000000001 76240465920      72% /var/lib/containers
+overlay     270553174016 180000000000 15000000000      93% /
+/dev/vda    270553174016 180000000001 76240465920      71% /var/lib/docker
+/dev/vda    270553174016 180000000001 76240465920      71% /var/lib/containers
 """
 
 
@@ -65,6 +65,13 @@ def test_each_file_system_counts_once_and_a_full_one_is_not_well() -> None:
     found = hosts.parse_disks(DISKS)
 
     assert [(disk.mount, disk.ok) for disk in found] == [("/", False), ("/var/lib/docker", True)]
+
+
+def test_what_a_file_system_keeps_back_counts_neither_as_used_nor_as_free() -> None:
+    (disk,) = hosts.parse_disks("/dev/vda 1000 150 90 63% /\n")
+
+    assert disk.ok
+    assert disk.free_ratio == 90 / 240
 
 
 def test_options_of_ssh_are_read_as_ssh_reads_them() -> None:

@@ -10,7 +10,7 @@ from cli.inventory import Host
 from cli.judgement import Standing, troubles
 
 HOST = Host("api-01", ("api",), "192.0.2.1")
-WELL = Look(HOST, (Unit("haproxy", "active", expected=True),), (Disk("/", 100, 50),))
+WELL = Look(HOST, (Unit("haproxy", "active", expected=True),), (Disk("/", 100, 50, 50),))
 HEALTHY = {"name": "node-1", "runnerId": "runner-1", "health": "HEALTHY"}
 
 
@@ -41,7 +41,7 @@ def test_platform_without_trouble_is_well() -> None:
             id="service",
         ),
         pytest.param(
-            {"looks": [Look(HOST, (), (Disk("/", 100, 9),))]}, "api-01", "9% free", id="disk"
+            {"looks": [Look(HOST, (), (Disk("/", 100, 91, 9),))]}, "api-01", "9% free", id="disk"
         ),
         pytest.param({"deploy_problem": "no database"}, "Deploy", "no database", id="Deploy"),
         pytest.param(

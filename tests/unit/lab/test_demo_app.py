@@ -27,7 +27,8 @@ class FakeDeploy:
             return [self.last] if self.last else []
         if path.startswith("/admin/runtime-nodes"):
             return HEALTHY_NODE
-        return {"id": "j1", "status": self.outcome, "errorMessage": "the app never answered"}
+        found = {"id": "j1", "status": self.outcome, "errorMessage": "the app never answered"}
+        return found | ({"reason": "no node has room"} if self.outcome == "PENDING" else {})
 
 
 @pytest.fixture
@@ -76,6 +77,14 @@ def test_failed_job_says_why(lab: pytest.MonkeyPatch) -> None:
     use(lab, FakeDeploy(None, outcome="FAILED"))
 
     with pytest.raises(LabError, match="j1 is FAILED: the app never answered"):
+        demo_app.ensure_live(image_is_new=False)
+
+
+def test_job_that_waits_too_long_says_what_for(lab: pytest.MonkeyPatch) -> None:
+    lab.setattr(demo_app, "_DEPLOY_SECONDS", 0.1)
+    use(lab, FakeDeploy(None, outcome="PENDING"))
+
+    with pytest.raises(LabError, match=r"j1 is still PENDING .* \(no node has room\)"):
         demo_app.ensure_live(image_is_new=False)
 
 

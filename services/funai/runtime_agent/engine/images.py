@@ -138,13 +138,18 @@ class Images:
         return True
 
     def disk(self) -> tuple[int, int]:
-        """Return (free, total) bytes of the file system that holds the engine's data."""
+        """Return (free, total) bytes of the file system that holds the engine's data.
+
+        What the file system keeps back for itself is in neither, as ``df`` counts its percentage:
+        on some machines it is more than half of the disk, and no image could ever use it.
+        """
         with self._client.request("read the engine's data folder") as engine:
             root = str(engine.info()["DockerRootDir"])
         while not os.path.exists(root):  # noqa: PTH110 - an engine elsewhere: its nearest parent
             root = os.path.dirname(root)  # noqa: PTH120
         figures = os.statvfs(root)
-        return figures.f_bavail * figures.f_frsize, figures.f_blocks * figures.f_frsize
+        used = figures.f_blocks - figures.f_bfree
+        return figures.f_bavail * figures.f_frsize, (used + figures.f_bavail) * figures.f_frsize
 
     def _local(self, reference: str, note: str = "") -> Image | None:
         with self._client.request(f"inspect image {reference}") as engine:
