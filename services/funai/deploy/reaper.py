@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
+from funai.background import keep_running
 from funai.contract.status import JobStatus, NodeHealth
 from funai.deploy.errors import UnavailableError
 from funai.deploy.events import repository as events
@@ -56,9 +57,7 @@ class Reaper:
 
     def start(self) -> threading.Thread:
         """Run rounds in a thread of their own."""
-        thread = threading.Thread(target=self._run, name="reaper", daemon=True)
-        thread.start()
-        return thread
+        return keep_running("reaper", self._run, self._stop)
 
     def stop(self) -> None:
         """End after the current round; safe in a signal handler."""

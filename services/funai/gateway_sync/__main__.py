@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 
+from funai.background import keep_running
 from funai.gateway.haproxy_map import HaproxyMap
 from funai.gateway.runtime_socket import RuntimeSocket
 from funai.gateway_sync.client import RouteClient
@@ -38,8 +40,8 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     sync.restore()
     # Daemon threads: a long poll must not hold up the end, and every write is atomic.
-    for target, seconds in ((sync.follow, settings.wait_seconds), (sync.heal, _HEAL_SECONDS)):
-        threading.Thread(target=target, args=(stop, seconds), daemon=True).start()
+    keep_running("follow", partial(sync.follow, stop, settings.wait_seconds), stop)
+    keep_running("heal", partial(sync.heal, stop, _HEAL_SECONDS), stop)
     stop.wait()
     return 0
 

@@ -6,6 +6,7 @@ import random
 import threading
 from typing import TYPE_CHECKING
 
+from funai.background import keep_running
 from funai.runner.client import ANSWER_SECONDS, CONFLICT, NOT_FOUND, OK, DeployClient
 from funai.runner.errors import DeployUnreachableError
 
@@ -60,10 +61,9 @@ class LeaseKeeper:
         self._clock = clock
         self._on_loss = on_loss
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"lease-{job.job_id}", daemon=True)
 
     def __enter__(self) -> None:
-        self._thread.start()
+        keep_running(f"lease-{self._job.job_id}", self._keep, self._stop)
 
     def __exit__(self, *_exc: object) -> None:
         self._stop.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from funai.background import keep_running
 from funai.runner.attempt import Attempt
 from funai.runner.client import OK
 from funai.runner.errors import DeployUnreachableError, JobMalformedError
@@ -41,7 +42,7 @@ class Supervisor:
         # Listed before the first claim, or a new job's folder would be taken for an old one.
         leftovers = self._around.state.leftovers()
         threading.Thread(target=self._report_leftovers, args=(leftovers,), daemon=True).start()
-        threading.Thread(target=self._claim_loop, name="claim", daemon=True).start()
+        keep_running("claim", self._claim_loop, self._stop)
 
     def finish(self) -> None:
         """Let running jobs go on for ``stop_seconds``, then kill them. Claims have stopped."""
@@ -120,8 +121,8 @@ class Supervisor:
             target=self._run, args=(attempt,), name=f"job-{job.job_id}", daemon=True
         )
         with self._lock:
+            thread.start()
             self._attempts[attempt] = thread
-        thread.start()
         return True
 
     def _run(self, attempt: Attempt) -> None:

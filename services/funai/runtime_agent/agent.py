@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from funai.background import keep_running
 from funai.gateway.haproxy_map import HaproxyMap
 from funai.gateway.runtime_socket import RuntimeSocket
 from funai.runtime_agent.apps import rows
@@ -105,7 +106,7 @@ class Agent:
             ("prune", lambda: self.pruner.run_forever(self._settings.prune_seconds)),
             ("heartbeat", heartbeat.run_forever),
         ):
-            threading.Thread(target=target, name=name, daemon=True).start()
+            keep_running(name, target, self._parts.stopping)
 
     def stop(self) -> None:
         """Tell everything in the background, and deploys in progress, to end."""

@@ -69,6 +69,22 @@ def test_fences_are_raised_to_what_the_node_has_seen(
     assert deploy.claimed()["fence"] == first["fence"] + 8
 
 
+def test_word_of_a_node_that_cannot_be_kept_holds_up_no_claim(
+    deploy: DeployProcess, agent: AgentStub
+) -> None:
+    deploy.stop()
+    deploy.schema.rows(
+        "CREATE TRIGGER refuse BEFORE INSERT ON fun_ai_deploy_app FOR EACH ROW"
+        " IF NEW.app_id = 'refused' THEN SIGNAL SQLSTATE '45000'; END IF"
+    )
+    agent.fences = [seen("refused", 3)]
+
+    deploy.start()
+    deploy.create(APP)
+
+    assert deploy.claimed()["appId"] == APP
+
+
 def test_node_that_knows_no_more_changes_nothing(deploy: DeployProcess, agent: AgentStub) -> None:
     first = deploy_built(deploy, 1)
     deploy.stop()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
+from funai.background import keep_running
 from funai.deploy.apps import repository
 from funai.deploy.apps.seeding import Seeder, is_fence
 from funai.deploy.apps.serving import note_serving
@@ -52,7 +53,7 @@ class Closer:
     def start(self) -> None:
         """Run rounds in a thread of their own: a node may take its time."""
         self._parts.hearing.begin()
-        threading.Thread(target=self._run, name="closer", daemon=True).start()
+        keep_running("closer", self._run, self._stop)
 
     def stop(self) -> None:
         """End after the current call; safe in a signal handler."""
@@ -81,15 +82,17 @@ class Closer:
                 self._visit_safely(node)
 
     def _visit_safely(self, node: Node) -> None:
-        """Visit one node; whatever goes wrong there, the others get their turn."""
+        """Visit one node; whatever goes wrong there, the others get their turn, and claims."""
         try:
             is_well = self._visit(node)
-        except (UnavailableError, DBAPIError):
+        except UnavailableError:
             raise
         except Exception:  # noqa: BLE001 - see above; it is logged
             _LOG.exception(
                 "a node could not be told of ends", extra={"fields": {"node": node.name}}
             )
+            # It was asked; what cannot be done with its answer must not stop its jobs for good.
+            self._parts.hearing.note(node.id)
             is_well = False
         if not is_well:
             self._not_before[node.id] = time.monotonic() + _PAUSE_SECONDS

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
+from funai.background import keep_running
 from funai.deploy.errors import UnavailableError
 from funai.deploy.notifications import repository
 from funai.deploy.notifications.model import pause_seconds
@@ -53,11 +54,8 @@ class Sender:
         context = ssl.create_default_context()
         for name, webhook in self._webhooks.items():
             receiver = Receiver(webhook.url, context, self._parts.settings.webhooks.timeout)
-            thread = threading.Thread(
-                target=self._run, args=(webhook, receiver), name=f"webhook-{name}", daemon=True
-            )
-            self._threads.append(thread)
-            thread.start()
+            work = partial(self._run, webhook, receiver)
+            self._threads.append(keep_running(f"webhook-{name}", work, self._stop))
 
     def stop(self) -> None:
         """Take nothing more; safe in a signal handler."""
