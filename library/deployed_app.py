@@ -26,7 +26,8 @@ attributes:
     description: Returns the image, the port and the state before and after.
     support: full
   idempotent:
-    description: The second run with the same options changes nothing, except with O(rebuild).
+    description:
+      - The second run with the same options changes nothing, except with O(rebuild) or O(redeploy).
     support: partial
 options:
   app_id:
@@ -74,6 +75,12 @@ options:
   reason:
     description: Why it is rolled back; kept with the revision.
     type: str
+  redeploy:
+    description:
+      - Deploy O(revision) in every run, also where it runs already, as after the app was placed on
+        another node.
+    type: bool
+    default: false
   user_id:
     description: Id of the user who owns the app.
     type: int
@@ -171,6 +178,7 @@ if t.TYPE_CHECKING:
         brings,
         current_app,
         desired_app,
+        is_anew,
         is_changed,
         job_payload,
         unended_job,
@@ -189,6 +197,7 @@ else:
         brings,
         current_app,
         desired_app,
+        is_anew,
         is_changed,
         job_payload,
         unended_job,
@@ -220,6 +229,7 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "rebuild": {"type": "bool", "default": False},
     "revision": {"type": "int"},
     "reason": {"type": "str"},
+    "redeploy": {"type": "bool", "default": False},
     "user_id": {"type": "int", "default": 1},
     "container_port": {"type": "int"},
     "payload": {"type": "dict", "default": {}},
@@ -259,7 +269,7 @@ def run_job(
     deploy: Apps, params: dict[str, t.Any], desired: App, unended: JSONObject | None
 ) -> JSONObject:
     """Bring the app to the desired image, commit or revision; return the job that did."""
-    if unended is not None and brings(unended, desired) and not params["rebuild"]:
+    if unended is not None and brings(unended, desired) and not is_anew(params):
         job = unended
     elif desired.revision is not None:
         job = deploy.rollback_app(params["app_id"], desired.revision, params["reason"])

@@ -236,7 +236,12 @@ def is_changed(
         return False
     # A job under way that brings something else would undo what is declared.
     undone = unended is not None and not brings(unended, desired)
-    return undone or (params["state"] == "present" and params["rebuild"])
+    return undone or is_anew(params)
+
+
+def is_anew(params: dict[str, t.Any]) -> bool:
+    """Return whether a job is made also where the app runs what is asked for."""
+    return bool(params[{"present": "rebuild", "rolled_back": "redeploy"}[params["state"]]])
 
 
 def job_payload(params: dict[str, t.Any], port: int | None) -> JSONObject:

@@ -83,6 +83,8 @@ def test_word_of_a_node_that_cannot_be_kept_holds_up_no_claim(
     deploy.create(APP)
 
     assert deploy.claimed()["appId"] == APP
+    deploy.schema.rows("DROP TRIGGER refuse")
+    assert eventually(lambda: fence_of(deploy, "refused") == 3, seconds=15)
 
 
 def test_node_that_knows_no_more_changes_nothing(deploy: DeployProcess, agent: AgentStub) -> None:

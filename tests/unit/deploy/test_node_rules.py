@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from funai.deploy.config import ConfigError, Settings
-from funai.deploy.errors import ConflictError, UnauthorizedError
+from funai.deploy.errors import ConflictError, InvalidRequestError, UnauthorizedError
 from funai.deploy.nodes.absence import Absence
-from funai.deploy.nodes.model import Beat, Node, check_same_urls
+from funai.deploy.nodes.model import Beat, Node, check_same_urls, check_url
 from funai.deploy.nodes.token import check_token, hash_of, new_token
 from tests.integration.deploy_process import SECRETS
 
@@ -79,6 +79,17 @@ def test_heartbeat_from_elsewhere_names_the_field(agent: str, gateway: str, fiel
 
 def test_slash_at_the_end_is_no_other_place() -> None:
     check_same_urls(node(), Beat("node-1", AGENT + "/", GATEWAY))
+
+
+@pytest.mark.parametrize("host", ["node..example", "." * 3, "a" * 64 + ".example"])
+def test_name_that_no_look_up_takes_is_refused(host: str) -> None:
+    with pytest.raises(InvalidRequestError, match="agentBaseUrl must be an address"):
+        check_url("agentBaseUrl", f"http://{host}:7005")
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "[2001:db8::1]", "node-1.example.", "my_host"])
+def test_usual_hosts_are_taken(host: str) -> None:
+    assert check_url("agentBaseUrl", f" http://{host}:7005 ") == f"http://{host}:7005"
 
 
 class Clock:

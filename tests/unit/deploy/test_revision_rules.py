@@ -134,7 +134,19 @@ def test_config_leaves_out_what_only_a_build_reads() -> None:
 def test_release_and_activation_are_bounded() -> None:
     assert release_or_made(ORIGIN, 3) == f"r3-{SHA[:12]}"
     assert release_or_made(replace(ORIGIN, release="mine"), 3) == "mine"
-    assert len(activation_text("job", 2, "x" * 9999)) == MAX_ACTIVATION
+    assert len(activation_text("job", 1, 2, "x" * 9999)) == MAX_ACTIVATION
+
+
+@pytest.mark.parametrize(
+    ("back_from", "said"),
+    [
+        (None, "deployed by job j"),
+        (3, "rolled back from revision 3 by job j: why"),
+        (1, "deployed again by job j: why"),
+    ],
+)
+def test_activation_says_what_was_left(back_from: int | None, said: str) -> None:
+    assert activation_text("j", 1, back_from, "why") == said
 
 
 def test_job_of_a_rollback_is_of_the_revision_it_goes_to() -> None:

@@ -177,6 +177,16 @@ def test_rollback_of_a_stopped_app_starts_it() -> None:
     assert fake.writes == ["roll back to 1"]
 
 
+def test_redeploy_deploys_what_runs_again_in_every_run() -> None:
+    fake = kept("ACTIVE")
+    wish = options(state="rolled_back", revision=1, redeploy=True)
+
+    assert deployed_app.converge(fake, wish, check_mode=True)["changed"]
+    assert fake.writes == []
+    assert deployed_app.converge(fake, wish, check_mode=False)["changed"]
+    assert fake.writes == ["roll back to 1"]
+
+
 def test_rollback_under_way_is_waited_for() -> None:
     fake = kept("ACTIVE", "SUPERSEDED", image=NEXT_IMAGE)
     fake.jobs.insert(0, {**job("RUNNING", rollbackTo=1), "id": "j9"})

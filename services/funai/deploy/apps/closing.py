@@ -128,13 +128,14 @@ class Closer:
     def _record(
         self, connection: Connection, node: Node, closing: Closing, serving: object
     ) -> None:
-        AppRepository(connection).lock(closing.app_id)
-        if repository.forget_closing(connection, closing):
+        apps = AppRepository(connection)
+        apps.lock(closing.app_id)
+        if apps.forget_closing(closing.app_id, closing.fence):
             note_serving(connection, node, closing.app_id, serving)
 
     def _give_up(self, connection: Connection, closing: Closing, answer: AgentAnswer) -> None:
         """Stop telling an agent that cannot be told, or has heard of a later claim."""
-        highest = answer.evidence("highestFence")
+        apps, highest = AppRepository(connection), answer.evidence("highestFence")
         if is_fence(highest):
-            AppRepository(connection).raise_fence(closing.app_id, highest)
-        repository.forget_closing(connection, closing)
+            apps.raise_fence(closing.app_id, highest)
+        apps.forget_closing(closing.app_id, closing.fence)

@@ -85,16 +85,6 @@ def closings(connection: Connection, node_id: int, limit: int) -> list[Closing]:
     ]
 
 
-def forget_closing(connection: Connection, closing: Closing) -> bool:
-    """Drop the note, and no later one; tell whether it was there."""
-    forgotten = connection.execute(
-        update(app)
-        .where(app.c.app_id == closing.app_id, app.c.closing_fence == closing.fence)
-        .values(closing_job_id=None, closing_node_id=None, closing_fence=None, update_time=NOW)
-    )
-    return forgotten.rowcount == 1
-
-
 def purge(connection: Connection, app_id: str) -> Purged:
     """Delete the app's rows, settings and secrets included. Its fence stays: nodes remember the highest that they saw."""
     connection.execute(delete(job_event).where(job_event.c.app_id == app_id))

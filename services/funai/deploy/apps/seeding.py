@@ -61,15 +61,24 @@ class Seeder:
             return True
         is_known = self._ask(node)
         if is_known:
-            names = list(self._told[node.id])
-            for first in range(0, len(names), _CHUNK):
-                self._raise(node, names[first : first + _CHUNK])
-            if self._ahead:
-                self._follow_all(node)
+            try:
+                self._take_in(node)
+            except Exception:
+                del self._told[node.id]  # It is to be asked again.
+                raise
         self._parts.hearing.note(node.id)
         if self._parts.hearing.is_over:
             self._ahead.clear()
+            for told in self._told.values():
+                told.clear()
         return is_known
+
+    def _take_in(self, node: Node) -> None:
+        names = list(self._told[node.id])
+        for first in range(0, len(names), _CHUNK):
+            self._raise(node, names[first : first + _CHUNK])
+        if self._ahead:
+            self._follow_all(node)
 
     def _ask(self, node: Node) -> bool:
         answer = self._agent.fences(node, seconds=_SECONDS)

@@ -144,7 +144,10 @@ def check_url(field: str, value: str) -> str:
         raise InvalidRequestError(rule)
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        host = parts.hostname or ""
+        # Refuses labels that are empty or too long, at which a look-up of the name would raise.
+        host.encode("idna")
+        usable = parts.scheme in {"http", "https"} and bool(host) and parts.port != 0
     except ValueError as exc:
         raise InvalidRequestError(rule) from exc
     if not usable or parts.query or parts.fragment or "@" in parts.netloc:

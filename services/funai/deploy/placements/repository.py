@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, select, text, true, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from funai.deploy.placements.model import AppRow, Pause, Placement
@@ -13,7 +13,7 @@ from funai.deploy.schema import NOW, NOW_MS, app, job, placement
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row
 
 #: How long an app's old container stays after a move: gateways switch meanwhile and requests end.
 LEFTOVER_SECONDS = 10
@@ -140,14 +140,19 @@ class AppRepository:
     def settle(self, app_id: str, fence: int | None = None) -> None:
         """Note that nothing unconfirmed serves, as the node knows of this fence; None: of any."""
         self.change(app_id, unconfirmed_job_id=None)
-        is_told = app.c.app_id == app_id
-        if fence is not None:
-            is_told &= app.c.closing_fence <= fence
-        self._connection.execute(
+        self._forget_closing(app_id, true() if fence is None else app.c.closing_fence <= fence)
+
+    def forget_closing(self, app_id: str, fence: int) -> bool:
+        """Drop the note that the node is to be told of this end, and no later one; tell whether it was there."""
+        return self._forget_closing(app_id, app.c.closing_fence == fence)
+
+    def _forget_closing(self, app_id: str, which: ColumnElement[bool]) -> bool:
+        forgotten = self._connection.execute(
             update(app)
-            .where(is_told)
-            .values(closing_job_id=None, closing_node_id=None, closing_fence=None)
+            .where(app.c.app_id == app_id, which)
+            .values(closing_job_id=None, closing_node_id=None, closing_fence=None, update_time=NOW)
         )
+        return forgotten.rowcount == 1
 
     def pause(self, app_id: str, reason: str) -> bool:
         """Pause the app from now on; one that is paused stays as it is. Tell whether it was not."""

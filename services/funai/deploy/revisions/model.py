@@ -176,15 +176,16 @@ def nothing_before(app_id: str, active: Revision | None) -> ConflictError:
     return ConflictError(f"{text}; deploy the commit or image that is wanted")
 
 
-def activation_text(job_id: str, back_from: int | None, reason: str | None) -> str:
-    """Say why a revision is ACTIVE.
+def activation_text(job_id: str, number: int, back_from: int | None, reason: str | None) -> str:
+    """Say why the revision of this number is ACTIVE.
 
     :param back_from: the revision that a rollback left
     """
     if back_from is None:
         return f"deployed by job {job_id}"
     because = f": {reason}" if reason else ""
-    return f"rolled back from revision {back_from} by job {job_id}{because}"[:MAX_ACTIVATION]
+    how = "deployed again" if back_from == number else f"rolled back from revision {back_from}"
+    return f"{how} by job {job_id}{because}"[:MAX_ACTIVATION]
 
 
 def _usable(check: Callable[[str], str], *candidates: object) -> str | None:

@@ -47,9 +47,8 @@ def _succeed(connection: Connection, ended: Job, origin: Origin) -> None:
         _add(connection, ended, origin, RevisionState.ACTIVE)
         return
     before = repository.active(connection, ended.app_id)
-    why = activation_text(
-        ended.id, before.number if before else target.number, ended.rollback_reason
-    )
+    left = before.number if before else target.number
+    why = activation_text(ended.id, target.number, left, ended.rollback_reason)
     target = replace(target, release=origin.release or target.release)
     repository.activate(connection, target, job_id=ended.id, why=why)
 
@@ -74,5 +73,5 @@ def _made_by(ended: Job, origin: Origin, state: RevisionState) -> Revision:
         config=config_of(ended.payload),
         created_by=None if ended.user_id is None else clean(ended.user_id)[:_MAX_USER],
         activated_job_id=ended.id if is_active else None,
-        activation=activation_text(ended.id, None, None) if is_active else None,
+        activation=activation_text(ended.id, number, None, None) if is_active else None,
     )
