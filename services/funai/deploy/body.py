@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, NoReturn
+from typing import Any
 
 from flask import Request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from funai.contract import strict_json
 from funai.deploy.errors import BodyTooLargeError, InvalidRequestError
 
 MAX_BODY = 256 * 1024
@@ -20,18 +20,24 @@ _LOGS = "/logs"
 #: An environment of 128 KiB, each byte of it up to six of JSON.
 MAX_SETTINGS = 1024 * 1024
 _SETTINGS = "/settings"
+#: Lists and objects inside each other; a runner's playbook has to work with them as well.
+MAX_DEPTH = 64
+#: A report ends its job whatever it says; of what it says little is read.
+MAX_REPORT_DEPTH = 600
 
 
 class JsonRequest(Request):
     """A request whose body is a JSON object; an empty body counts as an empty object."""
 
     _object: dict[str, Any] | None = None
+    _max_depth = MAX_DEPTH
 
     def bound(self) -> None:
         """Set how many bytes of body this path reads."""
         self.max_content_length = MAX_BODY
         if self.path.endswith(_REPORTING):
             self.max_content_length = MAX_REPORT
+            self._max_depth = MAX_REPORT_DEPTH
         elif self.path.endswith(_LOGS):
             self.max_content_length = MAX_LOGS
         elif self.path.endswith(_SETTINGS):
@@ -63,16 +69,11 @@ class JsonRequest(Request):
         if not data.strip():
             return {}
         try:
-            value = json.loads(data, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as exc:
-            msg = f"the body is not JSON: {exc}"
+            value = strict_json.loads(data, self._max_depth)
+        except ValueError as exc:
+            msg = f"the body is not JSON that can be kept: {exc}"
             raise InvalidRequestError(msg) from exc
         if not isinstance(value, dict):
             msg = f"the body is JSON but not an object; it is a {type(value).__name__}"
             raise InvalidRequestError(msg)
         return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    msg = f"{name} is not a JSON value"
-    raise ValueError(msg)

@@ -11,7 +11,12 @@ from sqlalchemy import URL, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from funai.deploy.errors import DatabaseAwayError, DeployError, UnavailableError
+from funai.deploy.errors import (
+    DatabaseAwayError,
+    DatabaseBusyError,
+    DeployError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -42,6 +47,7 @@ _PAUSE_SECONDS = 0.02
 DUPLICATE_KEY = 1062
 #: Snapshot too old, lock wait timeout, deadlock: the transaction did nothing and may run again.
 _RETRYABLE = frozenset({1020, 1205, 1213})
+_LOCK_WAIT = 1205
 _READ_ONLY = frozenset({1290, 1836})
 #: Connection refused, gone, lost; host unknown; too many connections; shutting down.
 _AWAY = frozenset({0, 1040, 1053, 1927, 2002, 2003, 2005, 2006, 2013, 2014, 2055})
@@ -138,11 +144,13 @@ class Database:
         self._engine = engine
         self._pause = threading.Event()
 
-    def run(self, work: Callable[[Connection], Result]) -> Result:
+    def run(self, work: Callable[[Connection], Result], *, patient: bool = True) -> Result:
         """Run ``work`` in one transaction and commit; again, where the database asked for that.
 
         ``work`` may run several times, so it changes nothing but the database.
 
+        :param patient: wait for a locked row several times over
+        :raises DatabaseBusyError: where a row stayed locked, or others were in the way each time
         :raises UnavailableError: where the database is away, read-only or not set up
         :raises DBAPIError: what the work itself has to deal with, such as a duplicate key
         """
@@ -154,7 +162,8 @@ class Database:
                 msg = "every database connection of Deploy is in use; try again in a moment"
                 raise UnavailableError(msg) from exc
             except DBAPIError as exc:
-                if error_number(exc) in _RETRYABLE and attempt < _TRIES:
+                is_worth_it = patient or error_number(exc) != _LOCK_WAIT
+                if error_number(exc) in _RETRYABLE and attempt < _TRIES and is_worth_it:
                     self._pause.wait(_PAUSE_SECONDS * attempt)
                     continue
                 raise self._translate(exc) from exc
@@ -170,8 +179,8 @@ class Database:
         if number in _READ_ONLY:
             return UnavailableError("the database takes no writes now (read-only); try again")
         if number in _RETRYABLE:
-            return UnavailableError(
-                f"the database was busy {_TRIES} times (error {number}); try again"
+            return DatabaseBusyError(
+                f"the database was busy (error {number}); try again"
             )
         if number in _AWAY or exc.connection_invalidated:
             _LOG.warning("database is away", extra={"fields": {"error": number}})

@@ -9,6 +9,7 @@
   - AgentFailedError         500, HTTP 502
   - UnavailableError         503
     - DatabaseAwayError      503
+    - DatabaseBusyError      503
 """
 
 from __future__ import annotations
@@ -76,3 +77,7 @@ class UnavailableError(DeployError):
 
 class DatabaseAwayError(UnavailableError):
     """The database went, or its answer did: what was asked of it may have been done."""
+
+
+class DatabaseBusyError(UnavailableError):
+    """Other transactions were in the way for too long; nothing was done."""

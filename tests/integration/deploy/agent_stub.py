@@ -26,6 +26,7 @@ class AgentStub:
         self.fences: list[dict[str, Any]] | None = None
         self.fences_status: int | None = None
         self.log = b""
+        self.content_type = "text/plain"
         self.log_ended = threading.Event()
         self.hold = threading.Event()
         self.hold.set()
@@ -53,6 +54,7 @@ class AgentStub:
                 status, answer = stub.answer
                 content = stub.log if status == OK else json.dumps(answer).encode()
                 self.send_response(status)
+                self.send_header("Content-Type", stub.content_type)
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))

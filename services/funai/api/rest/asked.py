@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import request
 
 from funai.api.errors import InvalidInputError
+from funai.contract import strict_json
 from funai.contract.headers import IDEMPOTENCY_KEY
 
 _HIGHEST_ID = 2**53 - 1
+#: As Deploy reads it.
+_MAX_DEPTH = 64
 
 
 def body() -> dict[str, Any]:
@@ -22,9 +24,9 @@ def body() -> dict[str, Any]:
     if not data.strip():
         return {}
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as exc:
-        raise InvalidInputError(field="body", rule=f"is not JSON: {exc}") from exc
+        found = strict_json.loads(data, _MAX_DEPTH)
+    except ValueError as exc:
+        raise InvalidInputError(field="body", rule=f"is not JSON that can be kept: {exc}") from exc
     if not isinstance(found, dict):
         raise InvalidInputError(field="body", rule="must be a JSON object")
     return found

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from funai.deploy.job_logs.service import JobLogService
 
 _MAX_NUMBER = 2**53
+_MAX_DIGITS = 16
 #: The last millisecond that a time of the wire can name.
 _MAX_TIME = 253_402_300_799_999
 _EVENT_STREAM = "text/event-stream"
@@ -94,7 +95,8 @@ def create_blueprint(logs: JobLogService) -> APIBlueprint:
 
 def _stream(logs: JobLogService, job_id: str, offset: int) -> Response:
     resumed = request.headers.get("Last-Event-ID", "")
-    if resumed.isascii() and resumed.isdigit():
+    # Python refuses to read thousands of digits.
+    if resumed.isascii() and resumed.isdigit() and len(resumed) <= _MAX_DIGITS:
         offset = min(int(resumed), _MAX_NUMBER)
     events, release = logs.follow(job_id, offset, streaming.reader_gone())
     return streaming.stream(events, _EVENT_STREAM, release)

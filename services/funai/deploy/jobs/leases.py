@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from funai.contract.status import JobStatus
+from funai.deploy.errors import DatabaseBusyError, DeployError
 from funai.deploy.events import repository as events
 from funai.deploy.events.model import Event
 from funai.deploy.jobs.ending import end_job
@@ -30,12 +33,14 @@ if TYPE_CHECKING:
     from funai.deploy.placements.model import AppRow
     from funai.deploy.runners.service import RunnerService
 
+_LOG = logging.getLogger(__name__)
 #: Claimable jobs that are looked at together, and pages of them in one look. A job that no node can
 #: take must not hide a later one that some node can.
 _PAGE = 100
 _PAGES = 10
 #: A node that does not answer holds up claims on it until it was asked in vain, not this request.
 _HEARING_SECONDS = 2.0
+_LEFT_ALONE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ class LeaseService:
     def __init__(self, parts: Parts, runners: RunnerService) -> None:
         self._parts = parts
         self._runners = runners
+        #: Until when apps are passed over whose job could not be claimed, for a reason of their own.
+        self._left_alone: dict[str, float] = {}
 
     def claim(
         self,
@@ -92,7 +99,7 @@ class LeaseService:
         for page in range(_PAGES):
             survey = self._parts.database.run(partial(self._survey, offset=page * _PAGE))
             for candidate in survey.candidates:
-                claimed = self._try(claim, candidate, survey)
+                claimed = self._try_safely(claim, candidate, survey)
                 if claimed is not None:
                     return claimed
             if len(survey.candidates) < _PAGE:
@@ -107,15 +114,37 @@ class LeaseService:
         nodes = NodeRepository(connection, self._parts.node_stale).all()
         return _Survey(candidates, nodes, PlacementRepository(connection).load())
 
+    def _try_safely(self, claim: _Claim, candidate: Candidate, survey: _Survey) -> JobView | None:
+        """Try one; whatever is wrong with it, later ones get their turn."""
+        app_id = candidate.app_id
+        if time.monotonic() < self._left_alone.get(app_id, 0.0):
+            return None
+        self._left_alone.pop(app_id, None)
+        try:
+            return self._try(claim, candidate, survey)
+        except DatabaseBusyError as exc:
+            # A transaction that died with its host keeps a row for as long as the server lets it.
+            fields = {"jobId": candidate.job_id, "appId": app_id, "error": str(exc)}
+            _LOG.warning("an app's row is locked; its job has to wait", extra={"fields": fields})
+        except DeployError:
+            raise
+        except Exception:  # noqa: BLE001 - see above; it is logged
+            fields = {"jobId": candidate.job_id, "appId": app_id}
+            _LOG.exception("a job cannot be claimed", extra={"fields": fields})
+        self._left_alone[app_id] = time.monotonic() + _LEFT_ALONE_SECONDS
+        return None
+
     def _try(self, claim: _Claim, candidate: Candidate, survey: _Survey) -> JobView | None:
         decision = survey.decide(candidate.app_id, candidate.placed_on)
         if isinstance(decision, Chosen):
             # Only in the first moment after Deploy's start, or after its database was away.
             if not self._parts.hearing.wait(decision.node.id, _HEARING_SECONDS):
                 return None
-            return self._parts.database.run(lambda c: self._take(c, claim, candidate, survey))
+            return self._parts.database.run(
+                lambda c: self._take(c, claim, candidate, survey), patient=False
+            )
         if candidate.reason != decision.reason:
-            self._parts.database.run(lambda c: explain(c, candidate, decision))
+            self._parts.database.run(lambda c: explain(c, candidate, decision), patient=False)
         return None
 
     def _take(

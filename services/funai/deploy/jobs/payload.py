@@ -75,7 +75,7 @@ def load(text: str | None) -> dict[str, Any]:
     """Return a stored payload; empty where an earlier system left something else."""
     try:
         payload = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return payload if isinstance(payload, dict) else {}
 

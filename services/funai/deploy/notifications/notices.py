@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from funai.contract.status import JobStatus
 from funai.deploy.jobs import render
+from funai.deploy.jobs.model import MAX_ERROR
 from funai.deploy.nodes.repository import NodeRepository
 from funai.deploy.notifications import repository
 from funai.deploy.notifications.model import OF_JOB, Notice
 from funai.deploy.revisions import repository as revisions
 from funai.deploy.revisions.model import Origin
-from funai.deploy.wire import iso
+from funai.deploy.wire import iso, keep_tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -99,7 +100,7 @@ class Notices:
             "appId": found.app_id,
             "userId": found.user_id,
             "status": ending.status,
-            "errorMessage": ending.error_message,
+            "errorMessage": ending.error_message and keep_tail(ending.error_message, MAX_ERROR),
             "reasonCode": ending.reason_code,
             "reason": ending.reason,
             "revision": found.revision,

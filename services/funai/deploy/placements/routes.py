@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from funai.deploy.placements.service import PlacementService
 
 _MAX_PAGE = 2000
+_MAX_OFFSET = 2**53
 
 
 class PlacementsQuery(Model):
     """A page of the apps on a node."""
 
     node_id: WholeNumber = Field(alias="nodeId")
-    offset: WholeNumber = Field(0, ge=0)
+    offset: WholeNumber = Field(0, ge=0, le=_MAX_OFFSET)
     limit: WholeNumber = Field(200, ge=1, le=_MAX_PAGE)
 
 

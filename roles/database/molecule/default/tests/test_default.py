@@ -45,6 +45,10 @@ def tables(host: Host) -> None:
         as_root(host, f"CREATE TABLE IF NOT EXISTS db_funaistudio.{name} (id INT PRIMARY KEY)")
 
 
+def test_transaction_of_a_dead_client_is_ended(host: Host) -> None:
+    assert 0 < int(as_root(host, "SELECT @@GLOBAL.idle_transaction_timeout")) <= 60
+
+
 def test_allowed_host_gets_in(host: Host) -> None:
     result = query(host, DEPLOY, ALLOWED, "SELECT COUNT(*) FROM fun_ai_deploy_job")
     assert result.rc == 0, result.stderr
