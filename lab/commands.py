@@ -9,7 +9,18 @@ import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-from lab import bring_up, console, docs_site, engine, health, hosts, layers, layout, provision
+from lab import (
+    bring_up,
+    console,
+    docs_site,
+    engine,
+    health,
+    hosts,
+    layers,
+    layout,
+    provision,
+    wheelhouse,
+)
 from lab.console import Progress, say
 from lab.process import LabError, run
 from lab.shell_environment import exports
@@ -120,6 +131,17 @@ def _docs(_: argparse.Namespace, progress: Progress) -> int:
     return 0
 
 
+def _archives(_: argparse.Namespace, progress: Progress) -> int:
+    with progress.step("services") as step:
+        step.note("downloads and packs what they need")
+        built = [name for name, is_new in wheelhouse.ensure_built().items() if is_new]
+        step.result = f"built {', '.join(built)}" if built else "are up to date"
+    with progress.step("documentation") as step:
+        step.result = "built" if docs_site.ensure_built() else "is up to date"
+    say(f"{layout.BUILD} has what site.yml copies to the hosts.")
+    return 0
+
+
 def _test(options: argparse.Namespace, _: Progress) -> int:
     chaos = ["--tier", "full"] if options.full else []
     chaos += ["--seed", str(options.seed)] if options.seed is not None else []
@@ -162,6 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("--host", help="another host than the first of its group")
     command("env", _env, 'print the lab for a shell: eval "$(./dev env)"')
     command("docs", _docs, "build the site of docs/ and pack it")
+    command("archives", _archives, "build what site.yml copies to hosts that are not the lab's")
     _add_test_options(command("test", _test, f"run layers of tests: {' '.join(layers.LAYERS)}"))
     return parser
 
