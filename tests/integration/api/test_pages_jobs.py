@@ -187,9 +187,9 @@ def test_followers_keep_half_of_the_threads_for_others_and_free_their_place(
     job = runner.take(deploy(bob, new_app(bob), **GIT))
     open_ones = [_stream(bob, job["id"]) for _ in range(2)]
     assert [answer.status_code for answer in open_ones] == [200, 200]
-    refused = _stream(bob, job["id"])
-    assert refused.status_code == 503
-    assert refused.headers["Retry-After"] == "2"
+    with _stream(bob, job["id"]) as refused:
+        assert refused.status_code == 503
+        assert refused.headers["Retry-After"] == "2"
     assert bob.get(f"/console/jobs/{job['id']}").status_code == 200
     for answer in open_ones:
         answer.close()
