@@ -218,7 +218,7 @@ class Deployment:
     def _prepare(self, request: DeployRequest, image: Image, hold: Hold) -> Operation:
         containers = self._parts.containers
         app = self._parts.apps.get(request.app_id)
-        taken = containers.ensure_network()
+        taken = {*containers.ensure_network(), *self._parts.gateway.hosts()}
         operation = self._operation(request, image, app.max_fence)
         operation = replace(operation, replaced=self._present(request, app))
         number_name = containers.find(operation.container_name) is not None

@@ -203,7 +203,8 @@ class Reconciler:
             self._parts.gateway.delete(app.app_id)
             settings = settings_of(self._parts, app)
             self._parts.containers.remove(app.container_name)
-            app = self._parts.apps.move(app.app_id, holders)
+            taken = {*holders, *self._parts.gateway.hosts()}
+            app = self._parts.apps.move(app.app_id, taken)
             self._create(app, settings)
         self._usurped.discard(app.app_id)
 
