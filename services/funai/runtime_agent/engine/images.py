@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from docker.errors import NotFound
@@ -35,6 +36,8 @@ _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 2
 _OWN_TAG = "funai-kept-"
 _OWN_TAG_CHARS = 12
+# How the engine writes that something never was.
+_NEVER = "0001-01-01T00:00:00Z"
 _DENIED_SIGNS = ("unauthorized", "no basic auth", "denied", "forbidden")
 _NOT_FOUND_SIGNS = ("manifest unknown", "not found", "name unknown")
 # They say what they mean already.
@@ -54,7 +57,7 @@ class Image:
     image_id: str
     #: What a container is created from.
     start_reference: str
-    #: Whether the agent fetched it just now.
+    #: Whether the agent fetched it, just now or before: its own tag tells.
     pulled: bool
     #: Why the registry was not asked in the end, empty where it was.
     note: str = ""
@@ -117,6 +120,30 @@ class Images:
         """Return whether the node has the image."""
         return self._local(start_reference) is not None
 
+    def own(self) -> dict[str, str]:
+        """Return the images that carry the agent's own tag: ids, and digests where there are any."""
+        with self._client.request("list images") as engine:
+            listed = engine.images()
+        return {
+            str(found["Id"]): next(iter(found.get("RepoDigests") or ()), "").partition("@")[2]
+            for found in listed
+            if _own_tags(found)
+        }
+
+    def tagged_at(self, reference: str) -> float | None:
+        """Return when an image was last given a tag, in seconds since the epoch.
+
+        None where it is gone, or where the engine does not know.
+        """
+        with self._client.request(f"inspect image {reference}") as engine:
+            try:
+                found = engine.inspect_image(reference)  # type: ignore[no-untyped-call]
+            except NotFound:
+                return None
+        told = (found.get("Metadata") or {}).get("LastTagTime") or _NEVER
+        seconds = datetime.fromisoformat(told).timestamp()
+        return seconds if seconds > 0 else None
+
     def size(self, reference: str) -> int | None:
         """Return the bytes of an image, layers that it shares included; None where it is gone."""
         with self._client.request(f"inspect image {reference}") as engine:
@@ -175,13 +202,13 @@ class Images:
                 found = engine.inspect_image(reference)  # type: ignore[no-untyped-call]
             except NotFound:
                 return None
-        image_id = str(found["Id"])
+        image_id, pulled = str(found["Id"]), bool(_own_tags(found))
         name = Reference.parse(reference).name if not reference.startswith("sha256:") else ""
         for known in found.get("RepoDigests") or []:
             if known.startswith(f"{name}@"):
                 digest = known.partition("@")[2]
-                return Image(digest, image_id, known, pulled=False, note=note)
-        return Image(image_id, image_id, image_id, pulled=False, note=note)
+                return Image(digest, image_id, known, pulled, note)
+        return Image(image_id, image_id, image_id, pulled, note)
 
     def _ask_registry(self, reference: Reference) -> str:
         what = f"resolve {reference.by_tag}"
