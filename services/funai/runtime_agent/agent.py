@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from funai.runtime_agent.config import Settings
 
 _ENGINE_TIMEOUT_SECONDS = 30.0
-# Between two signs of life of a pull; a registry that hangs longer is as good as down.
+# For what an image is; a registry that hangs longer is as good as down. Pulls have their own.
 _REGISTRY_TIMEOUT_SECONDS = 20.0
 
 

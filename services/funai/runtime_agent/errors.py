@@ -81,6 +81,10 @@ class RegistryUnavailableError(AgentError):
     reason = "REGISTRY_UNAVAILABLE"
 
 
+class RegistrySilentError(RegistryUnavailableError):
+    """The registry hung for so long that another try would only take as long again."""
+
+
 class RegistryDeniedError(AgentError):
     """The registry refuses this node's credentials."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from funai.gateway.runtime_socket import GatewayError
@@ -68,6 +68,16 @@ class Gateway:
         """
         with _route_errors("read the gateway's routes"):
             return self._routes.live()
+
+    def hosts(self) -> list[str]:
+        """Return every IPv4 address that a route leads to, in the file or in the gateway.
+
+        One that cannot be asked takes no new route either, so that nothing is lost without it.
+        """
+        routes = [*self.saved().values()]
+        with suppress(RouteFailedError):
+            routes += self.live().values()
+        return [route.partition(":")[0] for route in routes]
 
     def confirm(self, app_id: str, health_path: str, direct: Answer, hold: Hold) -> None:
         """Return once the gateway answers for the app.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from funai.runtime_agent.engine.images import own_tag
 from tests.integration.runtime_agent.rig import Node, eventually
 from tests.integration.runtime_agent.test_deploy import own_containers
 
@@ -76,6 +77,31 @@ def test_newest_images_stay_and_older_ones_go(
     gone = pulling_node.post("/agent/apps/delete", userId="7", appId="shop").json()
     assert sorted(gone["images"]["removed"]) == sorted(digests[1:])
     assert digests_here(engine, registry) == set()
+
+
+def test_image_that_a_deploy_pulled_in_vain_is_the_agents_too(
+    pulling_node: Node, registry: Registry, engine: APIClient
+) -> None:
+    left = digest_of(registry, "1")
+    engine.pull(registry["repository"], tag=left, auth_config=registry["account"])
+    engine.tag(f"{registry['repository']}@{left}", registry["repository"], own_tag(left))
+
+    digests = deploy_all(pulling_node, registry, "1", "2", "elsewhere", "chatty")
+
+    assert digests[0] == left
+    assert digests_here(engine, registry) == set(digests[1:])
+
+
+def test_image_of_no_record_stays_for_a_while(
+    pulling_node: Node, registry: Registry, engine: APIClient
+) -> None:
+    left = digest_of(registry, "1")
+    engine.pull(registry["repository"], tag=left, auth_config=registry["account"])
+    engine.tag(f"{registry['repository']}@{left}", registry["repository"], own_tag(left))
+
+    assert pulling_node.post("/agent/prune", dryRun=False).json()["removed"] == []
+
+    assert digests_here(engine, registry) == {left}
 
 
 def test_image_that_was_deployed_again_is_new_again(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from flask import Flask
+from werkzeug.test import EnvironBuilder
 
 from funai.runtime_agent.apps.logs import AppLogs, LogStream, neutralised
 from funai.runtime_agent.apps.model import LogsRequest, Target
+from funai.runtime_agent.apps.routes import create_blueprint
 from funai.runtime_agent.errors import TooManyFollowersError
 
 if TYPE_CHECKING:
@@ -97,6 +101,21 @@ def test_fifth_follower_is_refused_until_one_leaves() -> None:
         read(logs, FOLLOW)
     for stream in streams:
         stream.close()
+
+
+def test_reader_that_is_gone_before_the_headers_takes_no_place() -> None:
+    logs = logs_of()
+    service: Any = SimpleNamespace(logs=lambda _request: read(logs, FOLLOW))
+    app = Flask("agent")
+    app.register_blueprint(create_blueprint(service, service, 25))
+    environ = EnvironBuilder(path="/agent/apps/logs?userId=7&appId=shop&follow=true").get_environ()
+
+    def is_gone(_data: bytes) -> None:
+        raise BrokenPipeError
+
+    for _ in range(6):
+        with pytest.raises(BrokenPipeError):
+            app.wsgi_app(environ, lambda *_: is_gone)
 
 
 def test_failed_opening_takes_no_place() -> None:

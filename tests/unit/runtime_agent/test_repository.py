@@ -67,6 +67,31 @@ def test_address_of_a_draining_container_is_in_use(apps: AppRepository) -> None:
     assert prepare(apps).address == "198.19.0.4"
 
 
+def test_deleted_apps_hold_no_addresses(apps: AppRepository) -> None:
+    for number in range(6):
+        operation = replace(OPERATION, app_id=f"app-{number}")
+        operation = apps.prepare(operation, set(), pulled=False, number_name=False)
+        apps.advance(apps.switch(operation, {}, 0), Phase.DONE)
+        apps.decide(replace(apps.get(operation.app_id), state=AppState.DELETED))
+
+    assert prepare(apps).address == "198.19.0.3"
+    assert len(apps.all()) == 6
+
+
+def test_address_of_a_deleted_app_that_still_drains_is_in_use(apps: AppRepository) -> None:
+    apps.switch(prepare(apps), {}, 0)
+    apps.decide(replace(apps.get("shop"), state=AppState.DELETED))
+
+    assert "198.19.0.2" not in {prepare(apps).address for _ in range(4)}
+
+
+def test_address_of_a_stopped_app_is_in_use(apps: AppRepository) -> None:
+    apps.advance(apps.switch(prepare(apps), {}, 0), Phase.DONE)
+    apps.decide(replace(apps.get("shop"), state=AppState.STOPPED))
+
+    assert "198.19.0.2" not in {prepare(apps).address for _ in range(4)}
+
+
 def test_taken_container_name_gets_the_entrys_number(apps: AppRepository) -> None:
     operation = prepare(apps, number_name=True)
 

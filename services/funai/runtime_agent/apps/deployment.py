@@ -80,7 +80,7 @@ class Deployment:
         self._check_room(request.settings)
         durations = Durations()
         with durations.measure("pull"):
-            image = self._parts.images.resolve(request.image)
+            image = self._parts.images.resolve(request.image, hold.check)
         self._check_newest(request.app_id, request.fence, hold)
         operation = self._prepare_reuse(request, image)
         if operation is not None:
@@ -89,7 +89,7 @@ class Deployment:
             except (ContainerExitedError, NeverReadyError) as error:
                 _LOG.warning("%s is warm no more, starting a new one", operation.container_name)
                 _LOG.warning("%s", error.detail)
-        operation = self._prepare(request, image)
+        operation = self._prepare(request, image, hold)
         return self._carry_out(operation, request, image, durations, hold)
 
     def _carry_out(
@@ -215,10 +215,10 @@ class Deployment:
             self._parts.vault.seal(request.settings),
         )
 
-    def _prepare(self, request: DeployRequest, image: Image) -> Operation:
+    def _prepare(self, request: DeployRequest, image: Image, hold: Hold) -> Operation:
         containers = self._parts.containers
         app = self._parts.apps.get(request.app_id)
-        taken = containers.ensure_network()
+        taken = {*containers.ensure_network(), *self._parts.gateway.hosts()}
         operation = self._operation(request, image, app.max_fence)
         operation = replace(operation, replaced=self._present(request, app))
         number_name = containers.find(operation.container_name) is not None
@@ -226,7 +226,8 @@ class Deployment:
             pulled = image.pulled
             # Until the journal names the image, it may have been removed as one too many.
             if image.has_registry:
-                pulled |= self._parts.images.resolve(image.start_reference).pulled
+                again = self._parts.images.resolve(image.start_reference, hold.check)
+                pulled |= again.pulled
             try:
                 return self._parts.apps.prepare(
                     operation,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from funai.runtime_agent.apps.model import PruneRequest
 from funai.runtime_agent.apps.orphans import find_orphans, remove_orphan
-from funai.runtime_agent.apps.retention import remove, survey
+from funai.runtime_agent.apps.retention import remove, strays, survey
 from funai.runtime_agent.errors import AgentError
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class Pruner:
-    """Touches only containers with this node's label, and images that the record says it pulled."""
+    """Touches only containers with this node's label, and images that an agent pulled.
+
+    That is what the record says, or the agent's own tag on an image without one.
+    """
 
     def __init__(self, parts: Parts, conditions: Conditions) -> None:
         self._parts = parts
@@ -74,7 +77,7 @@ class Pruner:
         done: set[str] = set()
         images = self._parts.images
         with self._parts.retention:
-            for verdict in survey(self._parts, newest):
+            for verdict in [*survey(self._parts, newest), *strays(self._parts)]:
                 image_id = verdict.image.image_id
                 size = images.size(image_id) if verdict.removable else None
                 free = verdict.removable and not images.used(image_id)

@@ -24,6 +24,8 @@ from funai.runtime_agent.errors import (
     EngineFailedError,
     EngineUnavailableError,
     RouteFailedError,
+    StaleFenceError,
+    StoppingError,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from funai.runtime_agent.apps.adoption import Adoption
     from funai.runtime_agent.apps.app_settings import AppSettings
+    from funai.runtime_agent.apps.holds import Hold
     from funai.runtime_agent.apps.parts import Parts
     from funai.runtime_agent.apps.recovery import Recovery
     from funai.runtime_agent.conditions import Conditions
@@ -145,9 +148,10 @@ class Reconciler:
             return
         name = f"app {app.app_id}"
         try:
-            with self._parts.holds.take_briefly(app.app_id):
-                self._heal(self._parts.apps.get(app.app_id))
-        except BusyError:
+            with self._parts.holds.take_briefly(app.app_id) as hold:
+                self._heal(self._parts.apps.get(app.app_id), hold)
+        except (BusyError, StaleFenceError, StoppingError):
+            # Another works on it, or is about to.
             return
         except EngineUnavailableError:
             raise
@@ -163,13 +167,13 @@ class Reconciler:
         self._conditions.report(name)
         self._conditions.forget(name)
 
-    def _heal(self, app: App) -> None:
+    def _heal(self, app: App, hold: Hold) -> None:
         if app.state is AppState.STOPPED and app.container_name:
             self._stop(app)
         elif app.state is AppState.DEPLOYED and app.app_id in self._usurped:
-            self._move(app)
+            self._move(app, hold)
         elif app.state is AppState.DEPLOYED:
-            self._bring_back(app)
+            self._bring_back(app, hold)
 
     def _stop(self, app: App) -> None:
         container = self._parts.containers.find(app.container_name)
@@ -177,14 +181,14 @@ class Reconciler:
             _LOG.warning("app %s is stopped, stopping its container", app.app_id)
             self._parts.containers.stop(app.container_name)
 
-    def _bring_back(self, app: App) -> None:
+    def _bring_back(self, app: App, hold: Hold) -> None:
         container = self._parts.containers.find(app.container_name)
         if container is None:
             _LOG.warning("container %s is gone, creating it again", app.container_name)
-            self._create(app, settings_of(self._parts, app))
+            self._create(app, settings_of(self._parts, app), hold)
         elif app.address not in container.addresses:
             _LOG.warning("container %s lost its address, creating it again", app.container_name)
-            self._create_again(app)
+            self._create_again(app, hold)
         elif not container.running and not container.restarting:
             _LOG.warning("container %s does not run, starting it", app.container_name)
             try:
@@ -192,9 +196,9 @@ class Reconciler:
             except EngineFailedError as error:
                 # As when its network was made anew: the container can never start again.
                 _LOG.warning("%s; creating it again", error.detail)
-                self._create_again(app)
+                self._create_again(app, hold)
 
-    def _move(self, app: App) -> None:
+    def _move(self, app: App, hold: Hold) -> None:
         """Take the route from an address that another container has, and the app to a free one."""
         holders = self._parts.containers.ensure_network()
         holder = holders.get(app.address, app.container_name)
@@ -203,22 +207,23 @@ class Reconciler:
             self._parts.gateway.delete(app.app_id)
             settings = settings_of(self._parts, app)
             self._parts.containers.remove(app.container_name)
-            app = self._parts.apps.move(app.app_id, holders)
-            self._create(app, settings)
+            taken = {*holders, *self._parts.gateway.hosts()}
+            app = self._parts.apps.move(app.app_id, taken)
+            self._create(app, settings, hold)
         self._usurped.discard(app.app_id)
 
-    def _create_again(self, app: App) -> None:
+    def _create_again(self, app: App, hold: Hold) -> None:
         settings = settings_of(self._parts, app)
         self._parts.containers.remove(app.container_name)
-        self._create(app, settings)
+        self._create(app, settings, hold)
 
-    def _create(self, app: App, settings: AppSettings) -> None:
+    def _create(self, app: App, settings: AppSettings, hold: Hold) -> None:
         images = self._parts.images
         if images.local(app.image_id):
             start_reference = app.image_id
         else:
             start_reference = Reference.parse(app.image).at(app.image_digest).by_digest
-            start_reference = images.resolve(start_reference).start_reference
+            start_reference = images.resolve(start_reference, hold.check).start_reference
         self._parts.containers.create(container_spec(app, start_reference, settings))
 
     def _routes(self) -> None:

@@ -74,7 +74,7 @@ class AppRepository:
         """Open a journal entry and take an address for its container.
 
         :param pulled: whether the agent fetched the image for it
-        :param taken: addresses that the engine's network uses already
+        :param taken: addresses that the engine's network, or a route, uses already
         :param sealed: the settings of its container
         :param number_name: append the entry's number to the container's name, which is taken
         """

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from funai.runtime_agent.apps.model import AppState
+from funai.runtime_agent.apps.model import AppState, KeptImage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from funai.runtime_agent.apps.model import KeptImage
     from funai.runtime_agent.apps.parts import Parts
+
+#: How long an image may have no record: its deploy writes one minutes after the pull at most.
+_STRAY_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,29 @@ def survey(parts: Parts, newest: int) -> list[Verdict]:
     """Return what becomes of each image that the record knows."""
     states = {app.app_id: app.state for app in parts.apps.all()}
     return judge(parts.apps.images(), states, parts.apps.images_in_use(), newest)
+
+
+def strays(parts: Parts) -> list[Verdict]:
+    """Return the images that the agent pulled, but that no record names any more.
+
+    Their deploy came to nothing during the pull, or the state file was lost. One that a container
+    of the record stands on is none; one with any other container stays when it is to be removed.
+    """
+    own = parts.images.own()
+    known = {image.image_id for image in parts.apps.images()} | {*parts.apps.images_in_use()}
+    return [
+        Verdict(_stray(image_id, digest), wanted=False, why="no record names it")
+        for image_id, digest in own.items()
+        if image_id not in known and _is_old(parts.images.tagged_at(image_id))
+    ]
+
+
+def _stray(image_id: str, digest: str) -> KeptImage:
+    return KeptImage("", image_id, digest, pulled=True, deployed_at=0)
+
+
+def _is_old(tagged_at: float | None) -> bool:
+    return tagged_at is not None and time.time() - tagged_at > _STRAY_SECONDS
 
 
 def prune_images(parts: Parts, app_id: str) -> dict[str, list[str]]:

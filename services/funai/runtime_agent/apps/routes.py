@@ -24,7 +24,12 @@ class _PromptResponse(Response):
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         chunks, status, headers = self.get_wsgi_response(environ)
-        start_response(status, headers)(b"")
+        try:
+            start_response(status, headers)(b"")
+        except BaseException:
+            # The reader is gone already. What the server never got, it does not close.
+            self.close()
+            raise
         return chunks
 
 

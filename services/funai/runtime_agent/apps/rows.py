@@ -195,9 +195,13 @@ def take_address(
 
     Going round instead of taking the lowest keeps an address unused for long after its container
     is gone, so that no late packet finds another app there.
+
+    :param taken: also what a deleted app's container or route still has, where its delete was cut
+        short; the row of a deleted app stays for its fence, and holds no address
     """
     used = set(taken)
-    used |= {row[0] for row in connection.execute("SELECT address FROM app")}
+    found = connection.execute("SELECT address FROM app WHERE state != ?", (AppState.DELETED,))
+    used |= {row[0] for row in found}
     used |= {row[0] for row in connection.execute("SELECT address FROM warm")}
     for row in connection.execute(
         "SELECT address, replaced FROM operation WHERE phase NOT IN (?, ?)", ENDED

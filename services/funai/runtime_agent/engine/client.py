@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import requests
+import urllib3
 from docker.api.client import APIClient
 from docker.errors import APIError, DockerException, NotFound
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _NO_ROOM = "no space left on device"
+# The last kind comes from a stream that breaks off: the SDK reads it past requests.
+_BROKEN = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError)
 
 
 class EngineClient:
@@ -48,7 +51,7 @@ class EngineClient:
             raise
         except APIError as exc:
             raise engine_failure(what, str(exc.explanation or exc)) from exc
-        except (DockerException, requests.RequestException) as exc:
+        except _BROKEN as exc:
             msg = f"could not {what}: the container engine does not answer on {self._url}"
             raise EngineUnavailableError(msg, {"error": str(exc)[:500]}) from exc
 

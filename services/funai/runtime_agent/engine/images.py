@@ -6,10 +6,12 @@ import json
 import logging
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from docker.errors import APIError, NotFound
+from docker.errors import NotFound
 
+from funai.runtime_agent.engine.pull import SILENCE_SECONDS, pull
 from funai.runtime_agent.engine.references import Reference
 from funai.runtime_agent.errors import (
     AgentError,
@@ -17,7 +19,10 @@ from funai.runtime_agent.errors import (
     EngineUnavailableError,
     ImageNotFoundError,
     RegistryDeniedError,
+    RegistrySilentError,
     RegistryUnavailableError,
+    StaleFenceError,
+    StoppingError,
 )
 
 if TYPE_CHECKING:
@@ -31,8 +36,16 @@ _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 2
 _OWN_TAG = "funai-kept-"
 _OWN_TAG_CHARS = 12
+# How the engine writes that something never was.
+_NEVER = "0001-01-01T00:00:00Z"
 _DENIED_SIGNS = ("unauthorized", "no basic auth", "denied", "forbidden")
 _NOT_FOUND_SIGNS = ("manifest unknown", "not found", "name unknown")
+# They say what they mean already.
+_CLEAR = (DiskFullError, RegistrySilentError, StaleFenceError, StoppingError)
+
+
+def _go_on() -> None:
+    """Never give a pull up."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,7 @@ class Image:
     image_id: str
     #: What a container is created from.
     start_reference: str
-    #: Whether the agent fetched it just now.
+    #: Whether the agent fetched it, just now or before: its own tag tells.
     pulled: bool
     #: Why the registry was not asked in the end, empty where it was.
     note: str = ""
@@ -58,32 +71,40 @@ class Image:
 class Images:
     """Brings images to this node, by digest.
 
-    :param client: connection with the timeout that a silent registry may take
+    :param client: connection with the timeout that a registry may take to say what an image is
     :param registries_file: JSON ``{"host[:port]": {"username", "password"}}``; read for each use,
         so that a changed password needs no restart
     :param reserve_bytes: no pull with less free space than this on the engine's disk
+    :param silence_seconds: between two signs of life of a pull
     """
 
     def __init__(
-        self, client: EngineClient, registries_file: Path | None, reserve_bytes: int
+        self,
+        client: EngineClient,
+        registries_file: Path | None,
+        reserve_bytes: int,
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
+        self._silence_seconds = silence_seconds
         self._client = client
         self._registries_file = registries_file
         self._reserve_bytes = reserve_bytes
 
-    def resolve(self, text: str) -> Image:
+    def resolve(self, text: str, check: Callable[[], None] = _go_on) -> Image:
         """Return the image that a reference means now, pulled where the node lacks it.
 
         A registry that is down is no reason to refuse an image that is here: it is used, and the
         note says so.
 
+        :param check: asked during a pull; raises where the image is wanted no more
         :raises ImageNotFoundError: where the registry has none
         :raises RegistryUnavailableError: where it does not answer and the image is not here
         :raises RegistryDeniedError: where it refuses the node's credentials
         """
         reference = Reference.parse(text)
         if reference.digest:
-            return self._local(reference.by_digest) or self._pull(reference, reference.digest)
+            digest = reference.digest
+            return self._local(reference.by_digest) or self._pull(reference, digest, check)
         try:
             digest = self._ask_registry(reference)
         except RegistryUnavailableError as error:
@@ -93,11 +114,35 @@ class Images:
             _LOG.warning("image %s is used as it is on this node: %s", text, error.detail)
             return local
         pinned = reference.at(digest)
-        return self._local(pinned.by_digest) or self._pull(pinned, digest)
+        return self._local(pinned.by_digest) or self._pull(pinned, digest, check)
 
     def local(self, start_reference: str) -> bool:
         """Return whether the node has the image."""
         return self._local(start_reference) is not None
+
+    def own(self) -> dict[str, str]:
+        """Return the images that carry the agent's own tag: ids, and digests where there are any."""
+        with self._client.request("list images") as engine:
+            listed = engine.images()
+        return {
+            str(found["Id"]): next(iter(found.get("RepoDigests") or ()), "").partition("@")[2]
+            for found in listed
+            if _own_tags(found)
+        }
+
+    def tagged_at(self, reference: str) -> float | None:
+        """Return when an image was last given a tag, in seconds since the epoch.
+
+        None where it is gone, or where the engine does not know.
+        """
+        with self._client.request(f"inspect image {reference}") as engine:
+            try:
+                found = engine.inspect_image(reference)  # type: ignore[no-untyped-call]
+            except NotFound:
+                return None
+        told = (found.get("Metadata") or {}).get("LastTagTime") or _NEVER
+        seconds = datetime.fromisoformat(told).timestamp()
+        return seconds if seconds > 0 else None
 
     def size(self, reference: str) -> int | None:
         """Return the bytes of an image, layers that it shares included; None where it is gone."""
@@ -157,13 +202,13 @@ class Images:
                 found = engine.inspect_image(reference)  # type: ignore[no-untyped-call]
             except NotFound:
                 return None
-        image_id = str(found["Id"])
+        image_id, pulled = str(found["Id"]), bool(_own_tags(found))
         name = Reference.parse(reference).name if not reference.startswith("sha256:") else ""
         for known in found.get("RepoDigests") or []:
             if known.startswith(f"{name}@"):
                 digest = known.partition("@")[2]
-                return Image(digest, image_id, known, pulled=False, note=note)
-        return Image(image_id, image_id, image_id, pulled=False, note=note)
+                return Image(digest, image_id, known, pulled, note)
+        return Image(image_id, image_id, image_id, pulled, note)
 
     def _ask_registry(self, reference: Reference) -> str:
         what = f"resolve {reference.by_tag}"
@@ -177,7 +222,7 @@ class Images:
 
         return _persist(what, ask)
 
-    def _pull(self, reference: Reference, digest: str) -> Image:
+    def _pull(self, reference: Reference, digest: str, check: Callable[[], None]) -> Image:
         free, total = self.disk()
         if free < self._reserve_bytes:
             msg = (
@@ -185,7 +230,7 @@ class Images:
             )
             raise DiskFullError(msg, {"diskFreeBytes": free, "diskTotalBytes": total})
         what = f"pull {reference.by_digest}"
-        _persist(what, lambda: self._fetch(what, reference, digest))
+        _persist(what, lambda: self._fetch(what, reference, digest, check))
         image = self._local(reference.by_digest)
         if image is None:
             msg = f"{reference.by_digest} is not on the node after its pull"
@@ -198,18 +243,13 @@ class Images:
                 engine.tag(image.image_id, reference.name, reference.tag)
         return Image(digest, image.image_id, image.start_reference, pulled=True)
 
-    def _fetch(self, what: str, reference: Reference, digest: str) -> None:
+    def _fetch(
+        self, what: str, reference: Reference, digest: str, check: Callable[[], None]
+    ) -> None:
+        params = {"fromImage": reference.name, "tag": digest}
+        credentials = self._credentials(reference.registry)
         with self._client.request(what) as engine:
-            messages = engine.pull(
-                reference.name,
-                tag=digest,
-                auth_config=self._credentials(reference.registry),
-                stream=True,
-                decode=True,
-            )
-            for message in messages:
-                if "error" in message:
-                    raise APIError(str(message["error"]), explanation=str(message["error"]))
+            pull(engine, params, credentials, self._silence_seconds, check)
 
     def _credentials(self, registry: str) -> dict[str, str]:
         if self._registries_file is None or not self._registries_file.exists():
@@ -241,7 +281,8 @@ def _persist(what: str, action: Callable[[], _T]) -> _T:
             return action()
         except (AgentError, NotFound) as exc:
             error = _registry_error(what, exc)
-            if attempt == _ATTEMPTS or not isinstance(error, RegistryUnavailableError):
+            is_lost = isinstance(error, RegistryUnavailableError)
+            if attempt == _ATTEMPTS or not is_lost or isinstance(error, RegistrySilentError):
                 raise error from exc
     raise AssertionError  # pragma: no cover - the loop returns or raises
 
@@ -254,7 +295,7 @@ def _registry_error(what: str, exc: AgentError | NotFound) -> AgentError:
     if isinstance(exc, NotFound):
         words = str(exc.explanation)
         return ImageNotFoundError(f"could not {what}: {words}", {"registry": words})
-    if isinstance(exc, DiskFullError):
+    if isinstance(exc, _CLEAR):
         return exc
     words = str(exc.evidence.get("engine") or exc.evidence.get("error") or exc.detail)
     if isinstance(exc, EngineUnavailableError) and "read timed out" not in words.lower():

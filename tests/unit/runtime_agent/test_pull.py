@@ -1,0 +1,198 @@
+"""Pulls from an engine that is slow, silent or gone, over its UNIX socket."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingMixIn, UnixStreamServer
+from typing import TYPE_CHECKING
+
+import pytest
+import urllib3
+
+from funai.runtime_agent.engine.client import EngineClient
+from funai.runtime_agent.engine.images import Images
+from funai.runtime_agent.errors import (
+    AgentError,
+    EngineUnavailableError,
+    ImageNotFoundError,
+    RegistryUnavailableError,
+    StaleFenceError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+DIGEST = "sha256:" + "a" * 64
+REFERENCE = f"reg.test/app@{DIGEST}"
+PROGRESS = b'{"status":"Downloading","progressDetail":{"current":1},"id":"c1"}\r\n'
+SILENCE_SECONDS = 1.0
+
+
+class Engine(ThreadingMixIn, UnixStreamServer):
+    """An engine without images; ``pull`` writes what it answers to a pull."""
+
+    daemon_threads = True
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), Handler)
+        self.path = str(path)
+        self.pull: Callable[[Handler], None] = Handler.finish_pull
+        self.pulls: list[str] = []
+        self.is_here = False
+        self.ended = threading.Event()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The few requests that a pull takes."""
+
+    protocol_version = "HTTP/1.1"
+    server: Engine
+
+    def do_GET(self) -> None:
+        if self.path == "/version":
+            self._answer(200, {"ApiVersion": "1.44"})
+        elif self.path.endswith("/info"):
+            self._answer(200, {"DockerRootDir": "/"})
+        elif self.server.is_here:
+            self._answer(200, {"Id": "sha256:i", "RepoDigests": [REFERENCE], "RepoTags": []})
+        else:
+            self._answer(404, {"message": "No such image"})
+
+    def do_POST(self) -> None:
+        if "/images/create" in self.path:
+            self.server.pulls.append(self.path)
+            self.server.pull(self)
+        else:
+            self._answer(201, {})
+
+    def begin(self) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def finish_pull(self) -> None:
+        self.server.is_here = True
+        self.chunk(b"")
+
+    def _answer(self, status: int, body: object) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    server = Engine(tmp_path / "e.sock")
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield server
+    server.ended.set()
+    server.shutdown()
+    server.server_close()
+
+
+def images(engine: Engine) -> Images:
+    return Images(EngineClient(engine.path, 20), None, 0, SILENCE_SECONDS)
+
+
+def hang(answer: Handler) -> None:
+    answer.server.ended.wait(20)
+
+
+def hang_after_a_word(answer: Handler) -> None:
+    answer.begin()
+    answer.chunk(PROGRESS)
+    hang(answer)
+
+
+def break_off(answer: Handler) -> None:
+    answer.begin()
+    answer.wfile.write(b"ff\r\n" + PROGRESS)
+    answer.close_connection = True
+
+
+def get_on(answer: Handler) -> None:
+    answer.begin()
+    for _ in range(6):
+        answer.server.ended.wait(SILENCE_SECONDS / 3)
+        answer.chunk(PROGRESS)
+    answer.finish_pull()
+
+
+def find_nothing(answer: Handler) -> None:
+    answer.begin()
+    answer.chunk(b'{"errorDetail":{},"error":"manifest unknown"}\r\n')
+    answer.chunk(b"")
+
+
+@pytest.mark.parametrize("silent", [hang, hang_after_a_word])
+def test_silent_pull_ends(engine: Engine, silent: Callable[[Handler], None]) -> None:
+    engine.pull = silent
+    began = time.monotonic()
+
+    with pytest.raises(RegistryUnavailableError, match="no sign of life") as caught:
+        images(engine).resolve(REFERENCE)
+
+    assert "reg.test/app" in str(caught.value.evidence["registry"])
+    assert time.monotonic() - began < 3 * SILENCE_SECONDS
+    assert len(engine.pulls) == 1
+
+
+def test_slow_pull_that_gets_on_may_take_its_time(engine: Engine) -> None:
+    engine.pull = get_on
+
+    image = images(engine).resolve(REFERENCE)
+
+    assert (image.digest, image.pulled) == (DIGEST, True)
+
+
+@pytest.mark.parametrize(
+    ("failure", "meaning"),
+    [(break_off, EngineUnavailableError), (find_nothing, ImageNotFoundError)],
+)
+def test_failed_pull_has_a_reason(
+    engine: Engine, failure: Callable[[Handler], None], meaning: type[AgentError]
+) -> None:
+    engine.pull = failure
+
+    with pytest.raises(meaning):
+        images(engine).resolve(REFERENCE)
+
+
+@pytest.mark.parametrize("slow", [hang, hang_after_a_word, get_on])
+def test_pull_that_nobody_wants_any_more_is_left(
+    engine: Engine, slow: Callable[[Handler], None]
+) -> None:
+    engine.pull = slow
+    began = time.monotonic()
+
+    def check() -> None:
+        if engine.pulls:
+            msg = "a newer deploy"
+            raise StaleFenceError(msg)
+
+    with pytest.raises(StaleFenceError, match="newer"):
+        images(engine).resolve(REFERENCE, check)
+
+    assert time.monotonic() - began < SILENCE_SECONDS
+
+
+def test_stream_that_breaks_off_is_an_engine_that_is_away(engine: Engine) -> None:
+    broken = urllib3.exceptions.ProtocolError("Connection broken")
+
+    with (
+        pytest.raises(EngineUnavailableError, match="follow"),
+        EngineClient(engine.path, 20).request("follow the engine's events"),
+    ):
+        raise broken
