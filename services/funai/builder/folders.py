@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import shutil
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from funai.builder.buildah import Buildah
     from funai.builder.config import Settings
+
+#: Beside them lies ``storage-driver``.
+_RETIRED = re.compile(r"storage-[0-9a-f]{8}")
 
 
 def prepare(settings: Settings) -> None:
@@ -88,6 +92,12 @@ def retire_storage(settings: Settings) -> Path | None:
         retired = settings.state_dir / f"storage-{secrets.token_hex(4)}"
         settings.storage_dir.rename(retired)
         return retired
+
+
+def retired_storages(settings: Settings) -> list[Path]:
+    """List the storages that were moved aside and are not all gone."""
+    found = settings.state_dir.iterdir()
+    return sorted(path for path in found if _RETIRED.fullmatch(path.name) and path.is_dir())
 
 
 def _is_free(folder: Path) -> bool:

@@ -13,6 +13,7 @@ from funai.builder.retention import Decision, Rules, decide, orphaned_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from funai.builder.buildah import Buildah
     from funai.builder.config import Settings
@@ -37,6 +38,9 @@ def prune(settings: Settings, buildah: Buildah, *, dry_run: bool = False) -> Ite
         yield Decision("build", build, build, 0, "remove", "it ended without cleaning up")
         if not dry_run:
             folders.remove(settings, buildah, build)
+    for retired in folders.retired_storages(settings):
+        old = Decision("storage", retired.name, "", 0, "remove", "an earlier prune left it")
+        yield old if dry_run else _remove_retired(buildah, retired, old)
     found = storage.read(settings.storage_dir)
     rules = Rules(
         most_bytes=_most_bytes(settings),
@@ -99,8 +103,16 @@ def _renew(settings: Settings, buildah: Buildah, *, dry_run: bool) -> Iterator[D
     elif dry_run:
         yield Decision("storage", "layers", "", size, "remove", "no image needs them")
     elif (retired := folders.retire_storage(settings)) is not None:
-        folders.remove_tree(buildah, retired)
-        yield Decision("storage", "layers", "", size, "remove", "no image needs them")
+        decision = Decision("storage", "layers", "", size, "remove", "no image needs them")
+        yield _remove_retired(buildah, retired, decision)
+
+
+def _remove_retired(buildah: Buildah, retired: Path, decision: Decision) -> Decision:
+    """Remove a storage that was moved aside; what that leaves, the next prune looks for."""
+    folders.remove_tree(buildah, retired)
+    if retired.exists():
+        return replace(decision, action="keep", why=f"{retired.name} could not be removed")
+    return decision
 
 
 def _oldest_build(settings: Settings) -> float:

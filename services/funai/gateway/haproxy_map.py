@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from funai.gateway.map_file import read_map_file, remove_leftovers, write_map_file
 from funai.gateway.routes import check_app_id, check_route, render_table
-from funai.gateway.runtime_socket import GatewayRefusedError
+from funai.gateway.runtime_socket import GatewayError, GatewayRefusedError
 
 if TYPE_CHECKING:
     import ipaddress
@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 _PAYLOAD_BYTES = 8000
 
 
+class UnsavedError(GatewayError):
+    """The running process has the routes, but its file has not: the next start brings older ones."""
+
+
 class HaproxyMap:
     """Routes of a gateway: file first, then the running process, then a look whether it took.
 
     A route that HAProxy could not be told is in the file all the same, so that the next start or
-    the next reconcile brings it.
+    the next reconcile brings it. One that the file could not take, HAProxy is not told: its next
+    start would take the route back. Only :meth:`replace` can be asked to tell it all the same.
 
     :param path: map file, and the map's name in HAProxy's runtime API
     :param allowed: networks that addresses must lie in, see ``check_route``
@@ -100,17 +105,34 @@ class HaproxyMap:
                 self._runtime.expect_silence(f"del map {self._path} {app_id}")
                 self._verify(app_id, None)
 
-    def replace(self, table: dict[str, str]) -> None:
-        """Make the whole map be the table, at once for every request that HAProxy serves."""
+    def replace(self, table: dict[str, str], *, even_unsaved: bool = False) -> None:
+        """Make the whole map be the table, at once for every request that HAProxy serves.
+
+        :param even_unsaved: tell the running process also what the file cannot take; only for a
+            copy of somebody else's table, who acts upon it and does not wait for this file
+        :raises UnsavedError: where only the file is not as it should be, when asked to go on
+        """
         checked = {
             check_app_id(app_id): check_route(route, self._allowed)
             for app_id, route in table.items()
         }
         with self._lock:
-            if read_map_file(self._path) != checked or not self._path.exists():
-                write_map_file(self._path, checked)
+            unsaved: OSError | None = None
+            try:
+                self._save_all(checked)
+            except OSError as error:
+                if not even_unsaved:
+                    raise
+                unsaved = error
             if self.live() != checked:
                 self._replace_live(checked)
+        if unsaved is not None:
+            msg = f"{self._path} cannot be brought up to date: {unsaved.strerror or unsaved}"
+            raise UnsavedError(msg) from unsaved
+
+    def _save_all(self, table: dict[str, str]) -> None:
+        if read_map_file(self._path) != table or not self._path.exists():
+            write_map_file(self._path, table)
 
     def _save(self, app_id: str, route: str | None) -> None:
         table = read_map_file(self._path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -43,11 +44,15 @@ class Sync:
         self._allowed = tuple(allowed)
         self._lock = threading.Lock()
         self._known: Table | None = None
+        #: What the store gives back after a restart.
+        self._stored: Table | None = None
         self._trouble: dict[str, str] = {}
 
     def restore(self) -> None:
         """Load the last known table, or adopt what the map file holds, before Deploy is asked."""
         self._known = self._store.load() or Table(0, self._routes.saved())
+        # What was adopted is not Deploy's word: the map file goes on keeping it.
+        self._stored = self._known
         _LOG.info("%d routes known at version %d", len(self._known.routes), self._known.version)
         self.heal_once()
 
@@ -87,8 +92,9 @@ class Sync:
             self.heal_once()
 
     def heal_once(self) -> None:
-        """Make file and gateway be the table where they are not."""
+        """Make store, file and gateway be the table where they are not."""
         with self._lock:
+            self._keep()
             self._apply()
 
     def _take_over(self, table: Table) -> None:
@@ -99,31 +105,37 @@ class Sync:
             for line in describe_change(known.routes, table.routes):
                 _LOG.info("version %d: %s", table.version, line)
             self._known = table
-            self._store.save(table)
+            self._keep()
             self._apply()
+
+    def _keep(self) -> None:
+        """Store the table unless it is; where that fails, it is followed all the same."""
+        known = self._table()
+        try:
+            if known != self._stored:
+                self._store.save(known)
+        except OSError as error:
+            self._report("store", f"the table cannot be stored: {error.strerror or error}")
+        else:
+            self._stored = known
+            self._report("store", "")
 
     def _apply(self) -> None:
         wanted = self._table().routes
         try:
-            saved, live = self._routes.saved(), self._routes.live()
-            if live != wanted and saved == wanted:
-                _LOG.warning("the gateway's map differs from the table, putting it right")
-            if not saved == live == wanted:
-                self._routes.replace(wanted)
+            self._say_where_changed(wanted)
+            # Deploy removes a moved app's old container soon, whatever this host's disk takes.
+            self._routes.replace(wanted, even_unsaved=True)
         except (GatewayError, InvalidRouteError, OSError) as error:
-            self._save_file_only(wanted)
             self._report("gateway", str(error))
         else:
             self._report("gateway", "")
 
-    def _save_file_only(self, wanted: dict[str, str]) -> None:
-        """Put the file right: a gateway that is down reads it when it starts."""
-        try:
-            if self._routes.saved() != wanted:
-                self._routes.replace(wanted)
-        except (GatewayError, InvalidRouteError, OSError):
-            # The error that brought us here is reported by the caller.
-            return
+    def _say_where_changed(self, wanted: dict[str, str]) -> None:
+        """Log that somebody else changed the gateway's map; what fails here fails again after it."""
+        with contextlib.suppress(GatewayError, OSError):
+            if self._routes.live() != wanted and self._routes.saved() == wanted:
+                _LOG.warning("the gateway's map differs from the table, putting it right")
 
     def _table(self) -> Table:
         return self._known or Table(0, {})

@@ -3,57 +3,26 @@
 from __future__ import annotations
 
 import ipaddress
-from pathlib import Path
+import tempfile
+from typing import TYPE_CHECKING
 
 import pytest
 
-from funai.gateway.haproxy_map import HaproxyMap
-from funai.gateway.map_file import read_map_file, write_map_file
+from funai.gateway.haproxy_map import HaproxyMap, UnsavedError
+from funai.gateway.map_file import write_map_file
 from funai.gateway.routes import InvalidRouteError
 from funai.gateway.runtime_socket import (
     GatewayRefusedError,
     GatewayUnavailableError,
     RuntimeSocket,
 )
+from tests.unit.gateway.fakes import FakeHaproxy, full_disk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 A, B = "198.19.0.2:80/r1", "198.19.0.3:80"
-
-
-class FakeHaproxy(RuntimeSocket):
-    """Answers as HAProxy 2.6 does; notes what the file said when each write came."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(Path("unused"))
-        self.path = path
-        self.table: dict[str, str] = {}
-        self.prepared: dict[str, str] = {}
-        self.down = False
-        self.deaf = False
-        self.writes: list[tuple[str, dict[str, str]]] = []
-
-    def send(self, command: str, payload: str = "") -> str:
-        if self.down:
-            msg = "down"
-            raise GatewayUnavailableError(msg)
-        verb = command.split(" ", maxsplit=1)[0]
-        if verb == "show":
-            return "".join(f"0x1 {key} {value}\n" for key, value in self.table.items())
-        self.writes.append((command, read_map_file(self.path)))
-        return self._write(verb, command.split(), payload)
-
-    def _write(self, verb: str, words: list[str], payload: str) -> str:
-        if verb == "prepare":
-            self.prepared = {}
-            return "New version created: 3\n"
-        if verb == "commit":
-            self.table = dict(self.prepared)
-        elif payload:
-            self.prepared |= dict(line.split() for line in payload.splitlines())
-        elif verb == "del":
-            self.table.pop(words[3], None)
-        elif not self.deaf:
-            self.table[words[3]] = words[4]
-        return "\n"
 
 
 @pytest.fixture
@@ -134,6 +103,37 @@ def test_one_bad_route_stops_a_replace_before_anything_is_written(
 
     assert routes.saved() == {"a": A}
     assert haproxy.writes == []
+
+
+def test_follower_is_told_what_the_file_cannot_take_and_says_so(
+    routes: HaproxyMap, haproxy: FakeHaproxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes.replace({"a": A})
+    monkeypatch.setattr(tempfile, "mkstemp", full_disk)
+
+    with pytest.raises(UnsavedError, match=r"routes\.map .*: No space left on device"):
+        routes.replace({"a": B}, even_unsaved=True)
+
+    assert routes.live() == {"a": B}
+    assert routes.saved() == {"a": A}
+
+
+def test_gateway_is_told_nothing_else_that_the_file_cannot_take(
+    routes: HaproxyMap, haproxy: FakeHaproxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes.replace({"a": A})
+    monkeypatch.setattr(tempfile, "mkstemp", full_disk)
+
+    changes: tuple[Callable[[], None], ...] = (
+        lambda: routes.set("a", B),
+        lambda: routes.delete("a"),
+        lambda: routes.replace({"a": B}),
+    )
+    for change in changes:
+        with pytest.raises(OSError, match="No space left on device"):
+            change()
+
+    assert routes.live() == routes.saved() == {"a": A}
 
 
 def test_temporary_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from funai.runtime_agent.apps.given import settings_of
 from funai.runtime_agent.apps.launch import container_spec
 from funai.runtime_agent.apps.model import App, AppState
 from funai.runtime_agent.apps.orphans import find_orphans, remove_orphan
+from funai.runtime_agent.apps.trouble import Trouble
 from funai.runtime_agent.apps.warm import expire
 from funai.runtime_agent.engine.references import Reference
 from funai.runtime_agent.errors import (
@@ -29,7 +30,7 @@ from funai.runtime_agent.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from funai.runtime_agent.apps.adoption import Adoption
     from funai.runtime_agent.apps.app_settings import AppSettings
@@ -107,7 +108,8 @@ class Reconciler:
         if not self._engine_seen:
             self._adoption.run()
             self._engine_seen = True
-        trouble = self._recover()
+        trouble = Trouble()
+        self._recover(trouble)
         # One list for all apps: only what looks wrong in it is looked at closely.
         seen = self._parts.containers.seen()
         for app in self._parts.apps.all():
@@ -115,22 +117,29 @@ class Reconciler:
                 return
             usurped = self._is_usurped(app)
             if usurped or not _looks_right(app, seen.get(app.container_name)):
-                self._heal_one(app)
+                with trouble.kept():
+                    self._heal_one(app)
             elif self._backoff.pop(app.app_id, None):
                 self._well_again(app)
-        expire(self._parts, seen)
-        for name in find_orphans(self._parts, seen):
-            remove_orphan(self._parts, name)
-        if trouble:
-            raise trouble
+        with trouble.kept():
+            expire(self._parts, seen)
+        with trouble.kept():
+            self._remove_orphans(seen, trouble)
+        trouble.raise_kept()
 
-    def _recover(self) -> sqlite3.Error | None:
-        """Work through the journal; a file that cannot be written must not keep apps from healing."""
+    def _recover(self, trouble: Trouble) -> None:
+        """Work through the journal; what it meets with must not keep apps from healing."""
         try:
-            self._recovery.run()
-        except sqlite3.Error as error:
-            return error
-        return None
+            with trouble.kept():
+                self._recovery.run()
+        except EngineUnavailableError as error:
+            # One request may have hung; the next one tells whether the engine is there.
+            trouble.keep(error)
+
+    def _remove_orphans(self, seen: Mapping[str, Seen], trouble: Trouble) -> None:
+        for name in find_orphans(self._parts, seen):
+            with trouble.kept():
+                remove_orphan(self._parts, name)
 
     def _is_usurped(self, app: App) -> bool:
         """Return whether another container has the app's address, and note it."""

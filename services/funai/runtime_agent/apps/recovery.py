@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from funai.runtime_agent.apps.launch import wait_ready
 from funai.runtime_agent.apps.model import AFTER_SWITCH, BEFORE_SWITCH, Operation, Phase
+from funai.runtime_agent.apps.trouble import Trouble
 from funai.runtime_agent.errors import (
     BusyError,
     ContainerExitedError,
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from funai.runtime_agent.apps.parts import Parts
     from funai.runtime_agent.http_probe import Answer
 
-_LOG = logging.getLogger(__name__)
 _READY_SECONDS = 3.0
 
 
@@ -37,16 +36,25 @@ class Recovery:
     def run(self) -> None:
         """Bring every open entry forward; one that cannot be is tried again next time.
 
-        :raises EngineUnavailableError: where the engine cannot be reached
+        :raises EngineUnavailableError: at once, where the engine cannot be reached
+        :raises AgentError: what entries met with, after all had their turn
+        :raises sqlite3.Error: as well, where it was the state file that refused
         """
+        trouble = Trouble()
         for operation in self._parts.apps.open_operations(AFTER_SWITCH):
             self._drains.begin(operation)
         for operation in self._parts.apps.open_operations(BEFORE_SWITCH):
-            try:
-                with self._parts.holds.take_briefly(operation.app_id) as hold:
-                    self._recover(operation.id, hold)
-            except (BusyError, RouteFailedError):
-                continue
+            with trouble.kept():
+                self._try(operation)
+        trouble.raise_kept()
+
+    def _try(self, operation: Operation) -> None:
+        try:
+            with self._parts.holds.take_briefly(operation.app_id) as hold:
+                self._recover(operation.id, hold)
+        except (BusyError, RouteFailedError):
+            # Whoever holds the app ends it; the gateway's state is reported with the routes.
+            return
 
     def _recover(self, entry: int, hold: Hold) -> None:
         # Read again under the hold: its owner may have ended it meanwhile.
