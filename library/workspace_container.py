@@ -149,15 +149,15 @@ ports_changed:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 if t.TYPE_CHECKING:
     from module_utils.container_engine import Engine, EngineError
+    from module_utils.quiet_module import QuietModule as AnsibleModule
     from module_utils.workspace_host import Folders, PortMap, is_port_free, one_at_a_time
     from module_utils.workspace_keeper import Workspaces
     from module_utils.workspace_state import WorkspaceError, container_name
 else:
     from ansible.module_utils.container_engine import Engine, EngineError
+    from ansible.module_utils.quiet_module import QuietModule as AnsibleModule
     from ansible.module_utils.workspace_host import Folders, PortMap, is_port_free, one_at_a_time
     from ansible.module_utils.workspace_keeper import Workspaces
     from ansible.module_utils.workspace_state import WorkspaceError, container_name
@@ -189,7 +189,9 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    module = AnsibleModule(  # type: ignore[no-untyped-call]
+        argument_spec=ARGUMENT_SPEC, supports_check_mode=True
+    )
     params = module.params
     workspaces = Workspaces(
         Engine(

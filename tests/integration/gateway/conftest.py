@@ -49,6 +49,8 @@ class App(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("X-Powered-By", "secret-engine/1.0")
         self.send_header("X-App-Release", "the-apps-own-claim")
+        for cookie in filter(None, self.headers.get("X-Set", "").split(" | ")):
+            self.send_header("Set-Cookie", cookie)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,8 +25,23 @@ EDGE = {"gateway_mode": "edge", "gateway_workspace_address": "127.0.0.1:9"}
         ("funai_session=secret; theme=dark", "theme=dark"),
         ("theme=dark; funai_session=secret", "theme=dark"),
         ("a=1; funai_session=secret; b=2", "a=1; b=2"),
+        # A browser sends a name as often as it holds it, for different paths and hosts.
+        ("funai_session=secret; funai_session=planted", ""),
+        ("a=1; funai_session=secret; funai_session=planted", "a=1"),
+        ("a=1; funai_session=secret; b=2; funai_session=planted; c=3", "a=1; b=2; c=3"),
+        ("funai_session=planted; a=1; funai_session=secret; funai_session=planted", "a=1"),
+        # No browser heeds quotes: they must not hide what stands between them.
+        ('a="; funai_session=secret; b="', 'a="; b="'),
+        ("a=1;funai_session =secret;b=2", "a=1;b=2"),
+        ("a=1; __Host-funai_session=secret", "a=1"),
+        ("a=1, funai_session=secret; b=2", ""),
+        ("a=x funai_session=secret; b=2", ""),
         ("not_funai_session=mine", "not_funai_session=mine"),
         ("a=1; b=2", "a=1; b=2"),
+        (
+            'a="1, 2"; b=%7B\\; funai_session=secret; c={"d":[#|<>]}',
+            'a="1, 2"; b=%7B\\; c={"d":[#|<>]}',
+        ),
     ],
 )
 def test_an_app_sees_its_own_cookies_alone(
@@ -39,6 +55,40 @@ def test_an_app_sees_its_own_cookies_alone(
     cookies = [line[8:] for line in answer.text.splitlines() if line.startswith("cookie: ")]
     assert answer.status_code == 200
     assert "".join(cookies) == seen
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("session_at", [0, 1, 2])
+def test_an_app_sees_no_session_that_comes_in_one_of_several_headers(
+    start_gateway: Callable[..., Gateway], start_app: Callable[[str], str], session_at: int
+) -> None:
+    gateway = start_gateway(**EDGE)
+    gateway.route("shop", start_app("shop"))
+    connection = HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    connection.putrequest("GET", "/apps/shop/")
+    for place in range(3):
+        connection.putheader("Cookie", "funai_session=secret" if place == session_at else "a=1")
+    connection.endheaders()
+    seen = connection.getresponse().read().decode()
+    connection.close()
+    assert seen.startswith("shop GET")
+    assert "secret" not in seen
+
+
+def test_an_app_cannot_set_the_session(
+    start_gateway: Callable[..., Gateway], start_app: Callable[[str], str]
+) -> None:
+    gateway = start_gateway(**EDGE)
+    gateway.route("shop", start_app("shop"))
+    asked = {
+        "X-Set": "theme=dark; Path=/ | funai_session=planted; Path=/ | a=funai_session=1 "
+        "|  __Host-funai_session=planted; Secure; Path=/ | not_funai_session=1"
+    }
+    answer = requests.get(
+        f"http://127.0.0.1:{gateway.port}/apps/shop/", headers=asked, timeout=10, stream=True
+    )
+    found = [line for line in answer.raw.headers.getlist("set-cookie") if line]
+    assert found == ["theme=dark; Path=/", "a=funai_session=1", "not_funai_session=1"]
 
 
 def test_the_preview_gateway_gets_the_session(

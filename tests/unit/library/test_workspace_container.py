@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import workspace_container
+from ansible.module_utils import basic
 from ansible.module_utils.container_engine import EngineError
 from ansible.module_utils.testing import patch_module_args
 from ansible.module_utils.workspace_host import Folders, PortMap
@@ -382,3 +383,22 @@ def test_failure_names_the_workspace_and_what_to_do(
     said = json.loads(capsys.readouterr().out)["msg"]
     assert said.startswith("Could not converge workspace 'ws-u-7': no engine answers at ")
     assert "systemctl start docker" in said
+
+
+def test_no_value_of_the_environment_reaches_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(basic, "has_journal", False)
+    monkeypatch.setattr(basic.AnsibleModule, "_log_to_syslog", lambda _, msg: written.append(msg))
+    monkeypatch.setattr(workspace_container, "LOCK", str(tmp_path / "lock"))
+    args = {
+        "user_id": USER,
+        "engine_socket": str(tmp_path / "none.sock"),
+        "environment": {"TOKEN": "a-secret"},
+    }
+
+    with patch_module_args(args), pytest.raises(SystemExit):
+        workspace_container.main()
+
+    assert not [line for line in written if "a-secret" in line]

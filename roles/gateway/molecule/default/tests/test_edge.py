@@ -32,6 +32,21 @@ def test_certificate_names_the_edge(host: Host) -> None:
     assert "Molecule" in names
 
 
+def test_certificate_that_was_about_to_end_is_a_new_one(host: Host) -> None:
+    # The scenario prepared one with few days left, and ran the role twice.
+    seconds = str(300 * 24 * 3600)
+    host.check_output("openssl x509 -in %s -noout -checkend %s", f"{TLS_DIR}/gateway.crt", seconds)
+
+
+def test_certificate_is_the_one_that_haproxy_shows(host: Host) -> None:
+    shown = host.check_output(
+        "openssl s_client -connect 127.0.0.1:443 </dev/null 2>/dev/null"
+        " | openssl x509 -noout -fingerprint"
+    )
+    stored = host.check_output("openssl x509 -in %s -noout -fingerprint", f"{TLS_DIR}/gateway.crt")
+    assert shown == stored
+
+
 def test_key_is_closed_to_others(host: Host) -> None:
     folder = host.file(TLS_DIR)
     assert (folder.user, folder.mode) == ("root", 0o700)

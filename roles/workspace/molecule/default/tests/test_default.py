@@ -10,6 +10,8 @@ import pytest
 if t.TYPE_CHECKING:
     from testinfra.host import Host
 
+# In the environment of a workspace, which may hold secrets.
+MODE = "molecule-only-mode"
 TOKEN = "molecule-preview-token"  # noqa: S105 - the scenario's own, shown to a stub
 
 
@@ -104,7 +106,11 @@ def test_kept_workspace_is_confined(host: Host) -> None:
     assert (limits["CapDrop"], limits["SecurityOpt"]) == (["ALL"], ["no-new-privileges"])
     assert (limits["Memory"], limits["PidsLimit"]) == (32 << 20, 512)
     assert limits["PortBindings"]["5173/tcp"] == [{"HostIp": "127.0.0.1", "HostPort": "20000"}]
-    assert "MODE=demo" in found["Config"]["Env"]
+    assert f"MODE={MODE}" in found["Config"]["Env"]
+
+
+def test_environment_is_not_in_the_journal(host: Host) -> None:
+    assert MODE not in host.check_output("journalctl --no-pager -o cat")
 
 
 def test_workspace_of_an_earlier_system_was_taken_over_with_its_port(host: Host) -> None:
