@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from funai.runner.errors import ExecutionError
+from funai.runner.faults import BROKEN, LAST_ATTEMPT, told
 from funai.runner.heartbeat import LeaseKeeper
 from funai.runner.log_shipper import LogShipper
 from funai.runner.model import ABANDONED, FAILED, ClaimedJob, Outcome, error_text
@@ -61,6 +62,10 @@ class Attempt:
         self._around = around
         self._wake = threading.Event()
         self._stopping = False
+        #: Set once the child runs, or it is known that none will.
+        self.settled = threading.Event()
+        #: Why no child could be started, which is the runner's fault.
+        self.trouble = ""
         payload = job.record.get("payload")
         self._builds = isinstance(payload, dict) and builds(payload)
         self._ends_at = around.clock() + self._longest_seconds()
@@ -72,30 +77,38 @@ class Attempt:
 
     def run(self) -> None:
         """Do the whole attempt. What goes wrong is in the journal, never an exception."""
-        client, heartbeats = self._around.new_client(), self._around.new_client()
-        keeper = LeaseKeeper(
-            self.job,
-            self._lease,
-            heartbeats,
-            self._around.reachability,
-            self._around.clock,
-            self._wake.set,
-        )
+        client = self._around.new_client()
         try:
-            with keeper:
+            with self._keeper:
                 self._run(client)
+        except BROKEN as exc:
+            if self.settled.is_set():
+                raise
+            self.refuse(exc)
         finally:
+            self.settled.set()
             client.close()
 
+    def refuse(self, error: Exception) -> None:
+        """Let others have the job, which gets no child here; in its last attempt say why."""
+        self.trouble = f"no child could be started: {error}"
+        self._folder.remove()
+        if self.job.attempt < LAST_ATTEMPT or self._lease.refusal or self._stopping:
+            self._write("left_to_lease", why=self.trouble)
+            self._keeper.give_back()
+        else:
+            self._report(told(error, self.job, self._around.settings))
+        self.settled.set()
+
     def _run(self, client: DeployClient) -> None:
-        folder = self._around.state.folder(self.job.job_id, self.job.fence)
-        if not self._builds:
-            folder = replace(folder, skipped_tags=SOURCE_TAGS)
+        folder = self._folder
+        folder.create(self._job_file(folder))
         try:
-            folder.create(self._job_file(folder))
             outcome, why = self._execute(folder)
-        except (ExecutionError, OSError) as exc:
-            outcome, why = None, f"no child could be started: {exc}"
+        except BROKEN as exc:
+            if not self.settled.is_set():
+                raise
+            outcome, why = None, f"the runner lost the child: {exc}"
         self._log_deploy_calls(folder)
         if outcome is None:
             folder.remove()
@@ -104,6 +117,30 @@ class Attempt:
             folder.remove()
         self._around.state.prune_logs()
 
+    @cached_property
+    def _folder(self) -> JobFolder:
+        folder = self._around.state.folder(self.job.job_id, self.job.fence)
+        return folder if self._builds else replace(folder, skipped_tags=SOURCE_TAGS)
+
+    @cached_property
+    def _keeper(self) -> LeaseKeeper:
+        around = self._around
+        return LeaseKeeper(
+            self.job,
+            self._lease,
+            around.new_client(),
+            around.reachability,
+            around.clock,
+            self._wake.set,
+        )
+
+    def _report(self, outcome: Outcome) -> None:
+        client = self._around.new_client()
+        try:
+            self._around.reporter.deliver(client, outcome)
+        finally:
+            client.close()
+
     def _execute(self, folder: JobFolder) -> tuple[Outcome | None, str]:
         """Run the child; return the outcome to report, or None and why there is none."""
         settings = self._around.settings
@@ -111,6 +148,7 @@ class Attempt:
         output = JobOutput(folder, settings.log_bytes, Redactor(secrets), self._new_shipper)
         try:
             child = self._around.execution.start(folder, output.descriptor(), self._wake.set)
+            self.settled.set()
             why = self._watch(child)
             if why:
                 self._end(child, why)

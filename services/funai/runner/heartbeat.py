@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 FIRST_RETRY_SECONDS = 0.5
 MAX_RETRY_SECONDS = 5.0
+#: That Deploy gives.
+SHORTEST_LEASE_SECONDS = 1
 
 
 class Backoff:
@@ -61,12 +64,28 @@ class LeaseKeeper:
         self._clock = clock
         self._on_loss = on_loss
         self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> None:
-        keep_running(f"lease-{self._job.job_id}", self._keep, self._stop)
+        self._thread = keep_running(f"lease-{self._job.job_id}", self._keep, self._stop)
 
     def __exit__(self, *_exc: object) -> None:
         self._stop.set()
+
+    def give_back(self) -> None:
+        """Let the lease run out now, so that another runner need not wait; after the block.
+
+        Where Deploy does not answer, it runs out by itself.
+        """
+        if self._thread is not None:
+            # A heartbeat under way would hold the job for a whole lease again.
+            self._thread.join(2 * ANSWER_SECONDS)
+        if not self._lease.refusal:
+            self._lease.lose("the job was given back")
+            with contextlib.suppress(DeployUnreachableError):
+                self._client.heartbeat(
+                    self._job.job_id, fence=self._job.fence, extend_seconds=SHORTEST_LEASE_SECONDS
+                )
 
     def _keep(self) -> None:
         backoff = Backoff(cap=min(MAX_RETRY_SECONDS, self._lease.seconds / 6))

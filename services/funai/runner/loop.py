@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 #: Between two claims that found nothing, where claims do not wait at Deploy.
 IDLE_SECONDS = 1.0
+#: After a job that got no child; others may take it meanwhile, and the host may recover.
+FIRST_REST_SECONDS = 10.0
+MAX_REST_SECONDS = 60.0
 #: After the running jobs' time is up: for killing their children.
 KILL_SECONDS = 8.0
 
@@ -36,6 +39,8 @@ class Supervisor:
         self._slots = threading.Semaphore(around.settings.parallel_jobs)
         self._attempts: dict[Attempt, threading.Thread] = {}
         self._lock = threading.Lock()
+        self._backoff = Backoff()
+        self._rest = Backoff(FIRST_REST_SECONDS, MAX_REST_SECONDS)
 
     def start(self) -> None:
         """Begin to claim; returns at once."""
@@ -62,18 +67,17 @@ class Supervisor:
 
     def _claim_loop(self) -> None:
         client = self._around.new_client()
-        backoff = Backoff()
         while not self._stop.is_set():
             self._slots.acquire()
             if self._stop.is_set():
                 return
-            self._stop.wait(self._claim(client, backoff))
+            self._stop.wait(self._claim(client))
 
-    def _claim(self, client: DeployClient, backoff: Backoff) -> float:
+    def _claim(self, client: DeployClient) -> float:
         """Claim once with a slot in hand; return the pause before the next claim in seconds."""
         requested_at = self._around.clock()
         settings = self._around.settings
-        started = False
+        attempt = None
         try:
             answer = client.claim(
                 lease_seconds=settings.lease_seconds,
@@ -82,27 +86,40 @@ class Supervisor:
             )
             if answer.code != OK:
                 self._around.reachability.lost(f"claim: {answer.code}: {answer.message}")
-                return backoff.pause()
+                return self._backoff.pause()
             self._around.reachability.found()
-            backoff.reset()
-            started = answer.data is not None and self._start(answer.data, requested_at)
+            self._backoff.reset()
+            if answer.data is not None:
+                attempt = self._start(answer.data, requested_at)
         except DeployUnreachableError as exc:
             self._around.reachability.lost(str(exc))
-            return backoff.pause()
+            return self._backoff.pause()
         finally:
-            if not started:
+            if attempt is None:
                 self._slots.release()
+        if attempt is not None:
+            return self._rest_after(attempt)
         # Where Deploy does not wait for us, the pace of asking is ours to keep.
-        return 0.0 if started or settings.wait_seconds else IDLE_SECONDS
+        return 0.0 if settings.wait_seconds else IDLE_SECONDS
 
-    def _start(self, data: object, requested_at: float) -> bool:
-        """Start an attempt at what was claimed; False when there is none to start."""
+    def _rest_after(self, attempt: Attempt) -> float:
+        """Wait for the attempt's child; return how long to leave the next jobs to other runners."""
+        attempt.settled.wait()
+        if not attempt.trouble:
+            self._rest.reset()
+            return 0.0
+        pause = self._rest.pause()
+        self._around.journal.write("claims_rest", seconds=round(pause, 1), why=attempt.trouble)
+        return pause
+
+    def _start(self, data: object, requested_at: float) -> Attempt | None:
+        """Start an attempt at what was claimed; None when there is none to start."""
         lease_seconds = self._around.settings.lease_seconds
         try:
             job = ClaimedJob.parse(data, lease_seconds=lease_seconds)
         except JobMalformedError as exc:
             self._refuse(exc)
-            return False
+            return None
         self._around.journal.write(
             "claimed",
             jobId=job.job_id,
@@ -114,16 +131,20 @@ class Supervisor:
         )
         if self._stop.is_set():
             self._around.journal.write("left_to_lease", jobId=job.job_id, why="stopping")
-            return False
+            return None
         lease = Lease(job.lease_seconds, requested_at, self._around.clock)
         attempt = Attempt(job, lease, self._around)
         thread = threading.Thread(
             target=self._run, args=(attempt,), name=f"job-{job.job_id}", daemon=True
         )
-        with self._lock:
-            thread.start()
-            self._attempts[attempt] = thread
-        return True
+        try:
+            with self._lock:
+                thread.start()
+                self._attempts[attempt] = thread
+        except RuntimeError as exc:  # the host has no thread for it
+            attempt.refuse(exc)
+            self._slots.release()
+        return attempt
 
     def _run(self, attempt: Attempt) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -37,18 +38,30 @@ class JobOutput:
     ) -> None:
         self._log = JobLog(folder.log, max_bytes, redactor)
         self._redactor = redactor
-        os.mkfifo(folder.pipe, 0o600)
-        # The second end keeps the pipe from ending before the first step opens it.
-        self._reader = os.open(folder.pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._keeper = os.open(folder.pipe, os.O_WRONLY | os.O_CLOEXEC)
-        os.set_blocking(self._reader, True)
-        self._shipper = new_shipper()
-        self._threads = [self._start(self._follow_steps)]
+        # A host that has too few threads or descriptors must not lose more with each job.
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(self._log.close)
+            os.mkfifo(folder.pipe, 0o600)
+            # The second end keeps the pipe from ending before the first step opens it.
+            self._reader = os.open(folder.pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            on_error.callback(os.close, self._reader)
+            self._keeper = os.open(folder.pipe, os.O_WRONLY | os.O_CLOEXEC)
+            on_error.callback(os.close, self._keeper)
+            os.set_blocking(self._reader, True)
+            self._shipper = new_shipper()
+            on_error.callback(self._shipper.finish, 0)
+            self._threads = [self._start(self._follow_steps)]
+            on_error.pop_all()
 
     def descriptor(self) -> int:
         """Return the descriptor of a child's standard output; whoever starts the child closes it."""
         read_end, write_end = os.pipe()
-        self._threads.append(self._start(lambda: self._log.follow(read_end)))
+        try:
+            self._threads.append(self._start(lambda: self._log.follow(read_end)))
+        except RuntimeError:
+            os.close(read_end)
+            os.close(write_end)
+            raise
         return write_end
 
     def close(self, *, is_shipped: bool) -> None:

@@ -7,7 +7,8 @@ ends (docs/decisions/0020-forked-jobs.md).
 Requests:  {"op": "start", "key", "argv", "cwd"} with the descriptor of the child's output;
            {"op": "signal", "key", "signal"}
 Answers:   {"event": "ready"}, {"event": "started", "key", "pid"},
-           {"event": "exited", "key", "returncode"}   (negative: ended by that signal)
+           {"event": "exited", "key", "returncode"}   (negative: ended by that signal),
+           {"event": "refused", "key", "why"}   (no child could be forked)
 """
 
 from __future__ import annotations
@@ -88,7 +89,14 @@ class Zygote:
 
     def _start(self, request: dict[str, Any], output: int) -> None:
         parent = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as exc:
+            # Of the host's limits; the children that run must not end with this process.
+            os.close(output)
+            why = f"no child could be forked: {exc}"
+            self._send({"event": "refused", "key": request["key"], "why": why})
+            return
         if pid == 0:
             self._become_job(request, output, parent)
         os.close(output)

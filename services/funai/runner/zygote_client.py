@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from funai.background import keep_running
 from funai.runner.errors import ExecutionError
 from funai.runner.zygote import MAX_MESSAGE_BYTES
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 #: Loading Ansible takes 0.6 s on an idle machine, 2.4 s without compiled files.
 READY_SECONDS = 60.0
+#: The same where the last zygote did not come up: long enough for one more try.
+AGAIN_SECONDS = 5.0
+#: A fork takes milliseconds; other children may be forked before.
+FORK_SECONDS = 20.0
 #: Pause before a zygote that died is replaced.
 RESTART_SECONDS = 1.0
 
@@ -32,7 +38,9 @@ class ForkedChild:
         self._client = client
         self.key = key
         self._on_exit = on_exit
+        self._begun = threading.Event()
         self._ended = threading.Event()
+        self._why_not = ""
         self.pid: int | None = None
         self.returncode: int | None = None
 
@@ -44,12 +52,35 @@ class ForkedChild:
         """Wait for the end; False when the time is up before."""
         return self._ended.wait(timeout)
 
+    def begin(self, pid: int) -> None:
+        """Note that it was forked."""
+        self.pid = pid
+        self._begun.set()
+
     def end(self, returncode: int) -> None:
         """Note the end, once."""
         if not self._ended.is_set():
             self.returncode = returncode
             self._ended.set()
+            self._begun.set()
             self._on_exit()
+
+    def refuse(self, why: str) -> None:
+        """Note that it was never forked, and why."""
+        self._why_not = why
+        self._begun.set()
+
+    def require_begun(self) -> None:
+        """Wait until it was forked.
+
+        :raises ExecutionError: when it was not
+        """
+        if not self._begun.wait(FORK_SECONDS):
+            self._why_not = f"the zygote forked no child within {FORK_SECONDS:.0f} s"
+        elif self.pid is None and not self._why_not:
+            self._why_not = "the zygote ended before it forked the child"
+        if self._why_not:
+            raise ExecutionError(self._why_not)
 
 
 class ZygoteClient:
@@ -68,8 +99,9 @@ class ZygoteClient:
         self._closing = threading.Event()
         self._channel: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._keep, name="zygote", daemon=True)
-        self._thread.start()
+        #: Why the last zygote did not come up.
+        self._trouble = ""
+        self._thread = keep_running("zygote", self._keep, self._closing, RESTART_SECONDS)
 
     @property
     def pid(self) -> int:
@@ -83,7 +115,10 @@ class ZygoteClient:
     def start(
         self, argv: list[str], cwd: Path, output: int, on_exit: Callable[[], None]
     ) -> ForkedChild:
-        """Have a child forked that runs ``argv`` of ansible-playbook in ``cwd``."""
+        """Have a child forked that runs ``argv`` of ansible-playbook in ``cwd``.
+
+        :raises ExecutionError: when it cannot be forked at present
+        """
         self._require_ready()
         child = ForkedChild(self, uuid.uuid4().hex, on_exit)
         request = {"op": "start", "key": child.key, "argv": argv, "cwd": str(cwd)}
@@ -97,6 +132,12 @@ class ZygoteClient:
                 msg = f"the zygote does not take requests: {exc}"
                 raise ExecutionError(msg) from exc
             self._children[child.key] = child
+        try:
+            child.require_begun()
+        except ExecutionError:
+            # Where it is forked all the same, later: nobody waits for it.
+            self.send_signal(child.key, signal.SIGKILL)
+            raise
         return child
 
     def send_signal(self, key: str, number: signal.Signals) -> None:
@@ -122,30 +163,50 @@ class ZygoteClient:
         self._thread.join(timeout=5)
 
     def _require_ready(self) -> None:
-        if not self._ready.wait(READY_SECONDS):
-            msg = f"the zygote did not load Ansible within {READY_SECONDS:.0f} s"
+        seconds = AGAIN_SECONDS if self._trouble else READY_SECONDS
+        if not self._ready.wait(seconds):
+            msg = self._trouble or f"the zygote did not load Ansible within {seconds:.0f} s"
             raise ExecutionError(msg)
 
     def _keep(self) -> None:
         while not self._closing.is_set():
             channel, process = self._spawn()
-            self._read(channel)
-            self._lose_children(channel)
-            process.wait()
+            try:
+                if self._closing.is_set():
+                    return
+                self._read(channel)
+            finally:
+                # Also after an error: a zygote whose answers nobody takes is of no use.
+                process.kill()
+                self._lose_children(channel, process.wait())
             self._closing.wait(RESTART_SECONDS)
 
     def _spawn(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs, self._lock:
-            process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "funai.runner.zygote", str(theirs.fileno())],
-                env=self._env,
-                stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), *self._pass_fds),
-                start_new_session=True,
-            )
-            self._channel, self._process = ours, process
+        """Start a zygote.
+
+        :raises OSError: when the host has no process, descriptor or program for it
+        """
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with contextlib.ExitStack() as on_error:
+                on_error.callback(ours.close)
+                with theirs, self._lock:
+                    process = self._popen(theirs)
+                    self._channel, self._process = ours, process
+                on_error.pop_all()
+        except OSError as exc:
+            self._trouble = f"the zygote cannot be started: {exc}"
+            raise
         return ours, process
+
+    def _popen(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "funai.runner.zygote", str(theirs.fileno())],
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(theirs.fileno(), *self._pass_fds),
+            start_new_session=True,
+        )
 
     def _read(self, channel: socket.socket) -> None:
         """Take answers until the zygote is gone."""
@@ -156,21 +217,27 @@ class ZygoteClient:
             return
 
     def _take(self, message: dict[str, Any]) -> None:
-        if message["event"] == "ready":
+        event = message["event"]
+        if event == "ready":
+            self._trouble = ""
             self._ready.set()
             return
         with self._lock:
             child = self._children.get(message["key"])
-            if child is not None and message["event"] == "exited":
+            if child is not None and event != "started":
                 del self._children[message["key"]]
         if child is None:
             return
-        if message["event"] == "started":
-            child.pid = message["pid"]
+        if event == "started":
+            child.begin(message["pid"])
+        elif event == "refused":
+            child.refuse(message["why"])
         else:
             child.end(message["returncode"])
 
-    def _lose_children(self, channel: socket.socket) -> None:
+    def _lose_children(self, channel: socket.socket, returncode: int) -> None:
+        if not self._ready.is_set():
+            self._trouble = f"the zygote ended with {returncode} before it had loaded Ansible"
         self._ready.clear()
         with self._lock:
             lost = list(self._children.values())

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from funai.deploy.apps.agent import AgentClient
     from funai.deploy.apps.model import Purged
     from funai.deploy.apps.standing import Standing
+    from funai.deploy.jobs.model import Job
     from funai.deploy.nodes.model import Node
     from funai.deploy.parts import Parts
     from funai.deploy.retention.model import Entry
@@ -120,7 +121,10 @@ class AppService:
         apps.settle(home.app_id, home.fence)
 
     def purge(self, app_id: str) -> Purged:
-        """Delete what Deploy keeps of the app: jobs, placement, last-known, route."""
+        """Delete what Deploy keeps of the app: jobs, placement, last-known, route.
+
+        Jobs that have not ended are cancelled; what one may have started is removed from its node.
+        """
         purged = self._parts.database.run(lambda c: self._purge(c, app_id))
         self._parts.ring_all()
         return purged
@@ -128,7 +132,8 @@ class AppService:
     def clean_up(self, app_id: str, user_id: str) -> Cleaned:
         """Remove the app's containers and images from its node, then its rows.
 
-        Where the node does not answer, the rows go all the same and the reaper repeats the removal.
+        Where the node does not answer, the rows go all the same and the reaper repeats the removal;
+        also where a job was claimed while the node was asked.
         """
         home = self._parts.database.run(lambda c: self._close(c, app_id))
         answer = None
@@ -137,7 +142,7 @@ class AppService:
         left = home.node if answer is not None and not answer.success else None
 
         def work(connection: Connection) -> Purged:
-            purged = self._purge(connection, app_id)
+            purged = self._purge(connection, app_id, told=home.fence)
             if left is not None:
                 AppRepository(connection).change(
                     app_id, leftover_node_id=left.id, leftover_user_id=user_id
@@ -192,22 +197,40 @@ class AppService:
         """Cancel what runs for the app, and make every claim before now a stale one."""
         apps = AppRepository(connection)
         apps.change(app_id, fence=apps.lock(app_id).fence + 1)
+        self._cancel_jobs(connection, app_id, "the app is being removed")
+        # Above what the ends of these jobs took.
+        return self._home(connection, app_id)
+
+    def _cancel_jobs(self, connection: Connection, app_id: str, why: str) -> Job | None:
+        """Cancel the app's jobs that have not ended; return the one that a runner had."""
+        claimed = None
         for active in JobRepository(connection).active_of(app_id):
             ending = Ending(
                 status=JobStatus.CANCELLED,
                 actor=ACTOR_API,
                 reason_code=CANCELLED_BY_CALLER,
-                reason="the app is being removed",
+                reason=why,
             )
             end_job(connection, active, ending, self._parts.notices)
-        # Above what the ends of these jobs took.
-        return self._home(connection, app_id)
+            if active.node_id is not None:
+                claimed = active
+        return claimed
 
-    def _purge(self, connection: Connection, app_id: str) -> Purged:
+    def _purge(self, connection: Connection, app_id: str, told: int | None = None) -> Purged:
+        """Delete the app's rows, and have its node cleared of a job that came since it was told.
+
+        :param told: fence that the node was told to delete the app with; None: it was not told
+        """
         apps = AppRepository(connection)
         row = apps.lock(app_id)
+        node_id = PlacementRepository(connection).node_of(app_id)
+        claimed = self._cancel_jobs(connection, app_id, "the app was removed")
         apps.resume(app_id)
         apps.settle(app_id)
+        has_come = claimed is not None or (told is not None and row.fence > told)
+        if has_come and node_id is not None:
+            user_id = None if claimed is None else claimed.user_id
+            apps.change(app_id, leftover_node_id=node_id, leftover_user_id=user_id)
         purged = repository.purge(connection, app_id)
         revisions.purge(connection, app_id)
         if row.route_node_id is not None:
