@@ -32,14 +32,13 @@ from funai.deploy.runners import repository as runners
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from funai.deploy.apps.service import AppService
     from funai.deploy.jobs.model import Job
     from funai.deploy.nodes.model import Node
     from funai.deploy.parts import Parts
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 50
-#: Rounds between two sweeps of old rows and leftovers.
+#: Rounds between two sweeps of old rows.
 _SWEEP_ROUNDS = 30
 _EVENT_BATCH = 1000
 _DELIVERY_BATCH = 500
@@ -49,9 +48,8 @@ _DELIVERY_ROUNDS = 20
 class Reaper:
     """Runs rounds until it is stopped. Several reapers do no harm: every change is a compare-and-set."""
 
-    def __init__(self, parts: Parts, apps: AppService) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._apps = apps
         self._stop = threading.Event()
         self._rounds = 0
 
@@ -181,7 +179,6 @@ class Reaper:
         database.run(lambda c: delete_old_logs(c, older_than_days=LOG_DAYS, limit=_BATCH))
         database.run(runners.forget_old)
         self._sweep_deliveries()
-        self._apps.clear_leftovers(_BATCH)
 
     def _sweep_deliveries(self) -> None:
         settings = self._parts.settings.webhooks
