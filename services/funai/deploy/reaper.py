@@ -73,11 +73,11 @@ class Reaper:
         """Do one round."""
         limits = self._parts.settings.limits
         database = self._parts.database
-        if self._rounds % absence.MARK_ROUNDS == 0:
-            self._parts.absence.note(database.run(absence.mark))
+        self._mark()
         for job in database.run(
             lambda c: JobRepository(c).overdue(limits.max_attempts, limits.max_running, _BATCH)
         ):
+            self._mark()
             database.run(partial(self._reap, seen=job))
             # The app's next job may have waited for this end.
             self._parts.work_available.ring()
@@ -87,6 +87,11 @@ class Reaper:
         if self._rounds % _SWEEP_ROUNDS == 0:
             self._sweep()
         self._rounds += 1
+
+    def _mark(self) -> None:
+        """Note that Deploy is here, where that is due: before anybody is judged after an absence."""
+        if self._parts.absence.is_due:
+            self._parts.absence.note(self._parts.database.run(absence.mark))
 
     def _reap(self, connection: Connection, seen: Job) -> None:
         limits = self._parts.settings.limits
