@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from funai.background import keep_running
 from funai.contract.status import JobStatus, NodeHealth
-from funai.deploy.errors import UnavailableError
+from funai.deploy.errors import DatabaseAwayError, UnavailableError
 from funai.deploy.events import repository as events
 from funai.deploy.job_logs.repository import delete_old_logs
 from funai.deploy.jobs import model
@@ -30,6 +30,8 @@ from funai.deploy.retention.model import EVENT_DAYS, LOG_DAYS
 from funai.deploy.runners import repository as runners
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Connection
 
     from funai.deploy.jobs.model import Job
@@ -71,27 +73,44 @@ class Reaper:
 
     def round(self) -> None:
         """Do one round."""
-        limits = self._parts.settings.limits
-        database = self._parts.database
         self._mark()
-        for job in database.run(
-            lambda c: JobRepository(c).overdue(limits.max_attempts, limits.max_running, _BATCH)
-        ):
-            self._mark()
-            database.run(partial(self._reap, seen=job))
-            # The app's next job may have waited for this end.
-            self._parts.work_available.ring()
-        for candidate, waiting in database.run(self._unexplained):
-            database.run(partial(explain, candidate=candidate, waiting=waiting))
+        self._end_overdue()
+        self._explain_waiting()
         self._measure()
-        if self._rounds % _SWEEP_ROUNDS == 0:
-            self._sweep()
         self._rounds += 1
+        if self._rounds % _SWEEP_ROUNDS == 1:
+            self._sweep()
 
     def _mark(self) -> None:
         """Note that Deploy is here, where that is due: before anybody is judged after an absence."""
         if self._parts.absence.is_due:
             self._parts.absence.note(self._parts.database.run(absence.mark))
+
+    def _end_overdue(self) -> None:
+        limits = self._parts.settings.limits
+        for job in self._parts.database.run(
+            lambda c: JobRepository(c).overdue(limits.max_attempts, limits.max_running, _BATCH)
+        ):
+            self._do(partial(self._reap, seen=job), jobId=job.id, appId=job.app_id)
+            # The app's next job may have waited for this end.
+            self._parts.work_available.ring()
+
+    def _explain_waiting(self) -> None:
+        for found, why in self._parts.database.run(self._unexplained):
+            work = partial(explain, candidate=found, waiting=why)
+            self._do(work, jobId=found.job_id, appId=found.app_id)
+
+    def _do(self, work: Callable[[Connection], object], **fields: object) -> None:
+        """Do one thing of many: where somebody holds its rows, the others get their turn."""
+        self._mark()
+        try:
+            self._parts.database.run(work)
+        except DatabaseAwayError:
+            raise
+        except UnavailableError as exc:
+            _LOG.warning("reaper passes over", extra={"fields": {**fields, "error": str(exc)}})
+        except Exception:  # noqa: BLE001 - see above; it is logged
+            _LOG.exception("reaper passes over", extra={"fields": fields})
 
     def _reap(self, connection: Connection, seen: Job) -> None:
         limits = self._parts.settings.limits
@@ -176,13 +195,18 @@ class Reaper:
             return  # Nobody's age says much now.
         for node in nodes:
             if node.is_news:
-                self._parts.database.run(partial(tell_node, node=node, notices=self._parts.notices))
+                work = partial(tell_node, node=node, notices=self._parts.notices)
+                self._do(work, node=node.name)
 
     def _sweep(self) -> None:
-        database = self._parts.database
-        database.run(lambda c: events.prune(c, older_than_days=EVENT_DAYS, limit=_EVENT_BATCH))
-        database.run(lambda c: delete_old_logs(c, older_than_days=LOG_DAYS, limit=_BATCH))
-        database.run(runners.forget_old)
+        self._do(
+            lambda c: events.prune(c, older_than_days=EVENT_DAYS, limit=_EVENT_BATCH),
+            of="old events",
+        )
+        self._do(
+            lambda c: delete_old_logs(c, older_than_days=LOG_DAYS, limit=_BATCH), of="old logs"
+        )
+        self._do(runners.forget_old, of="old runners")
         self._sweep_deliveries()
 
     def _sweep_deliveries(self) -> None:

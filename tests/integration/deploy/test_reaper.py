@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from funai.deploy import database as databases
 from funai.deploy.app import create_app
 from funai.deploy.config import Settings
 from funai.deploy.database import make_engine
+from funai.deploy.errors import DatabaseAwayError
 from funai.deploy.nodes.absence import Absence
 from funai.deploy.reaper import Reaper
 from tests.integration.deploy_process import SECRETS
@@ -99,3 +101,42 @@ def test_two_deploys_judge_nobody_after_their_database_was_away(
         for reaper in reapers:
             reaper.round()
     assert status(front, job) == "FAILED"
+
+
+def test_job_whose_app_somebody_holds_keeps_no_other_from_its_end(
+    front: DeployProcess, make_reaper: Callable[..., Reaper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        databases, "SESSION", databases.SESSION.replace("timeout = 5", "timeout = 1")
+    )
+    held, free = (claimed_for_the_last_time(front, app_id) for app_id in ("held", "free"))
+    reaper = make_reaper()
+    holder = front.schema.server.connect(front.schema.name)
+    try:
+        holder.begin()
+        with holder.cursor() as cursor:
+            cursor.execute("SELECT * FROM fun_ai_deploy_app WHERE app_id = 'held' FOR UPDATE")
+
+        reaper.round()
+
+        assert (status(front, held), status(front, free)) == ("RUNNING", "FAILED")
+        holder.rollback()
+    finally:
+        holder.close()
+    reaper.round()
+    assert status(front, held) == "FAILED"
+
+
+def test_round_ends_where_the_database_goes(
+    front: DeployProcess, make_reaper: Callable[..., Reaper]
+) -> None:
+    jobs = [claimed_for_the_last_time(front, app_id) for app_id in ("one", "two")]
+    front.schema.execute(
+        "CREATE TRIGGER gone BEFORE UPDATE ON fun_ai_deploy_job FOR EACH ROW"
+        " SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 2013, MESSAGE_TEXT = 'gone'"
+    )
+
+    with pytest.raises(DatabaseAwayError):
+        make_reaper().round()
+
+    assert [status(front, job) for job in jobs] == ["RUNNING"] * 2
