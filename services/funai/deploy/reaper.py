@@ -54,6 +54,8 @@ class Reaper:
         self._parts = parts
         self._stop = threading.Event()
         self._rounds = 0
+        #: Jobs that may be claimed and were looked at in the rounds before: each looks at the next.
+        self._looked_at = 0
 
     def start(self) -> threading.Thread:
         """Run rounds in a thread of their own."""
@@ -96,7 +98,9 @@ class Reaper:
             self._parts.work_available.ring()
 
     def _explain_waiting(self) -> None:
-        for found, why in self._parts.database.run(self._unexplained):
+        count, unexplained = self._parts.database.run(self._unexplained)
+        self._looked_at = self._looked_at + count if count == _BATCH else 0
+        for found, why in unexplained:
             work = partial(explain, candidate=found, waiting=why)
             self._do(work, jobId=found.job_id, appId=found.app_id)
 
@@ -153,13 +157,13 @@ class Reaper:
         reason = f"runner {job.runner_id} let its lease run out; waits for the next runner"
         explain(connection, Candidate.of(job), Waiting(model.LEASE_EXPIRED, reason))
 
-    def _unexplained(self, connection: Connection) -> list[tuple[Candidate, Waiting]]:
-        """Return the waiting jobs whose reason is out of date, with the reason of now."""
-        limits = self._parts.settings.limits
-        waiting = JobRepository(connection).candidates(limits.max_attempts, _BATCH, 0)
-        waiting = [job for job in waiting if job.status == JobStatus.PENDING]
+    def _unexplained(self, connection: Connection) -> tuple[int, list[tuple[Candidate, Waiting]]]:
+        """Return how many jobs were looked at, and those whose reason is not the one of now, with it."""
+        most = self._parts.settings.limits.max_attempts
+        page = JobRepository(connection).candidates(most, _BATCH, self._looked_at)
+        waiting = [job for job in page if job.status == JobStatus.PENDING]
         if not waiting:
-            return []
+            return len(page), []
         nodes = NodeRepository(connection, self._parts.node_stale).all()
         load = PlacementRepository(connection).load()
         idle = (
@@ -173,7 +177,7 @@ class Reaper:
             why = decision if isinstance(decision, Waiting) else idle
             if job.reason != why.reason:
                 found.append((job, why))
-        return found
+        return len(page), found
 
     def _measure(self) -> None:
         metrics = self._parts.metrics

@@ -15,7 +15,7 @@ from funai.deploy.database import make_engine
 from funai.deploy.errors import DatabaseAwayError
 from funai.deploy.nodes.absence import Absence
 from funai.deploy.reaper import Reaper
-from tests.integration.deploy_process import SECRETS
+from tests.integration.deploy_process import ADMIN, SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,3 +140,26 @@ def test_round_ends_where_the_database_goes(
         make_reaper().round()
 
     assert [status(front, job) for job in jobs] == ["RUNNING"] * 2
+
+
+def test_every_job_that_waits_is_told_why(
+    front: DeployProcess, make_reaper: Callable[..., Reaper]
+) -> None:
+    node = "/admin/runtime-nodes/set-enabled?name=node-1&enabled=off"
+    front.call("POST", node, None, ADMIN)
+    for number in range(51):
+        front.create(f"app-{number}")
+    reaper = make_reaper()
+
+    for _ in range(3):
+        reaper.round()
+
+    rows = front.schema.rows(
+        "SELECT reason_code, COUNT(*) AS n FROM fun_ai_deploy_job GROUP BY reason_code"
+    )
+    assert rows == [{"reason_code": "NO_NODE", "n": 51}]
+    front.call("POST", node.replace("off", "on"), None, ADMIN)
+    for _ in range(3):
+        reaper.round()
+    rows = front.schema.rows("SELECT DISTINCT reason_code FROM fun_ai_deploy_job")
+    assert rows == [{"reason_code": "NO_RUNNER"}]
