@@ -212,9 +212,9 @@ DEFECTS = (
                 "runtime_agent/apps/recovery.py",
                 (
                     "        for operation in self._parts.apps.open_operations(BEFORE_SWITCH):\n"
-                    "            try:\n"
+                    "            with trouble.kept():\n"
                 ),
-                "        for operation in []:\n            try:\n",
+                "        for operation in []:\n            with trouble.kept():\n",
             ),
         ),
         # Few kills come in the middle of a deploy: of 44 once none did.

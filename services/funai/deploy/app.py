@@ -23,6 +23,7 @@ from funai.deploy.apps import logs as app_logs
 from funai.deploy.apps import routes as app_routes
 from funai.deploy.apps.agent import AgentClient
 from funai.deploy.apps.closing import Closer
+from funai.deploy.apps.leftovers import LeftoverSweeper
 from funai.deploy.apps.service import AppService
 from funai.deploy.body import JsonRequest
 from funai.deploy.database import Database, error_number, make_engine
@@ -93,6 +94,7 @@ class Deploy:
     reaper: Reaper
     sender: Sender
     closer: Closer
+    sweeper: LeftoverSweeper
     parts: Parts
 
 
@@ -135,7 +137,14 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Deploy:
     app.register_api(app_logs.create_blueprint(app_logs.AppLogService(parts, agent)))
     _register_guards(app, parts)
     _register_errors(app)
-    return Deploy(app, Reaper(parts, apps), Sender(parts, webhooks), Closer(parts, agent), parts)
+    return Deploy(
+        app=app,
+        reaper=Reaper(parts),
+        sender=Sender(parts, webhooks),
+        closer=Closer(parts, agent),
+        sweeper=LeftoverSweeper(parts, agent),
+        parts=parts,
+    )
 
 
 def _register_routes(app: OpenAPI, parts: Parts, apps: AppService) -> None:

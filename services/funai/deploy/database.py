@@ -179,9 +179,7 @@ class Database:
         if number in _READ_ONLY:
             return UnavailableError("the database takes no writes now (read-only); try again")
         if number in _RETRYABLE:
-            return DatabaseBusyError(
-                f"the database was busy (error {number}); try again"
-            )
+            return DatabaseBusyError(f"the database was busy (error {number}); try again")
         if number in _AWAY or exc.connection_invalidated:
             _LOG.warning("database is away", extra={"fields": {"error": number}})
             return DatabaseAwayError(f"the database does not answer (error {number}); try again")

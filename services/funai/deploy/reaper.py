@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from funai.background import keep_running
 from funai.contract.status import JobStatus, NodeHealth
-from funai.deploy.errors import UnavailableError
+from funai.deploy.errors import DatabaseAwayError, UnavailableError
 from funai.deploy.events import repository as events
 from funai.deploy.job_logs.repository import delete_old_logs
 from funai.deploy.jobs import model
@@ -30,16 +30,17 @@ from funai.deploy.retention.model import EVENT_DAYS, LOG_DAYS
 from funai.deploy.runners import repository as runners
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Connection
 
-    from funai.deploy.apps.service import AppService
     from funai.deploy.jobs.model import Job
     from funai.deploy.nodes.model import Node
     from funai.deploy.parts import Parts
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 50
-#: Rounds between two sweeps of old rows and leftovers.
+#: Rounds between two sweeps of old rows.
 _SWEEP_ROUNDS = 30
 _EVENT_BATCH = 1000
 _DELIVERY_BATCH = 500
@@ -49,11 +50,12 @@ _DELIVERY_ROUNDS = 20
 class Reaper:
     """Runs rounds until it is stopped. Several reapers do no harm: every change is a compare-and-set."""
 
-    def __init__(self, parts: Parts, apps: AppService) -> None:
+    def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._apps = apps
         self._stop = threading.Event()
         self._rounds = 0
+        #: Jobs that may be claimed and were looked at in the rounds before: each looks at the next.
+        self._looked_at = 0
 
     def start(self) -> threading.Thread:
         """Run rounds in a thread of their own."""
@@ -73,22 +75,46 @@ class Reaper:
 
     def round(self) -> None:
         """Do one round."""
+        self._mark()
+        self._end_overdue()
+        self._explain_waiting()
+        self._measure()
+        self._rounds += 1
+        if self._rounds % _SWEEP_ROUNDS == 1:
+            self._sweep()
+
+    def _mark(self) -> None:
+        """Note that Deploy is here, where that is due: before anybody is judged after an absence."""
+        if self._parts.absence.is_due:
+            self._parts.absence.note(self._parts.database.run(absence.mark))
+
+    def _end_overdue(self) -> None:
         limits = self._parts.settings.limits
-        database = self._parts.database
-        if self._rounds % absence.MARK_ROUNDS == 0:
-            self._parts.absence.note(database.run(absence.mark))
-        for job in database.run(
+        for job in self._parts.database.run(
             lambda c: JobRepository(c).overdue(limits.max_attempts, limits.max_running, _BATCH)
         ):
-            database.run(partial(self._reap, seen=job))
+            self._do(partial(self._reap, seen=job), jobId=job.id, appId=job.app_id)
             # The app's next job may have waited for this end.
             self._parts.work_available.ring()
-        for candidate, waiting in database.run(self._unexplained):
-            database.run(partial(explain, candidate=candidate, waiting=waiting))
-        self._measure()
-        if self._rounds % _SWEEP_ROUNDS == 0:
-            self._sweep()
-        self._rounds += 1
+
+    def _explain_waiting(self) -> None:
+        count, unexplained = self._parts.database.run(self._unexplained)
+        self._looked_at = self._looked_at + count if count == _BATCH else 0
+        for found, why in unexplained:
+            work = partial(explain, candidate=found, waiting=why)
+            self._do(work, jobId=found.job_id, appId=found.app_id)
+
+    def _do(self, work: Callable[[Connection], object], **fields: object) -> None:
+        """Do one thing of many: where somebody holds its rows, the others get their turn."""
+        self._mark()
+        try:
+            self._parts.database.run(work)
+        except DatabaseAwayError:
+            raise
+        except UnavailableError as exc:
+            _LOG.warning("reaper passes over", extra={"fields": {**fields, "error": str(exc)}})
+        except Exception:  # noqa: BLE001 - see above; it is logged
+            _LOG.exception("reaper passes over", extra={"fields": fields})
 
     def _reap(self, connection: Connection, seen: Job) -> None:
         limits = self._parts.settings.limits
@@ -131,13 +157,13 @@ class Reaper:
         reason = f"runner {job.runner_id} let its lease run out; waits for the next runner"
         explain(connection, Candidate.of(job), Waiting(model.LEASE_EXPIRED, reason))
 
-    def _unexplained(self, connection: Connection) -> list[tuple[Candidate, Waiting]]:
-        """Return the waiting jobs whose reason is out of date, with the reason of now."""
-        limits = self._parts.settings.limits
-        waiting = JobRepository(connection).candidates(limits.max_attempts, _BATCH, 0)
-        waiting = [job for job in waiting if job.status == JobStatus.PENDING]
+    def _unexplained(self, connection: Connection) -> tuple[int, list[tuple[Candidate, Waiting]]]:
+        """Return how many jobs were looked at, and those whose reason is not the one of now, with it."""
+        most = self._parts.settings.limits.max_attempts
+        page = JobRepository(connection).candidates(most, _BATCH, self._looked_at)
+        waiting = [job for job in page if job.status == JobStatus.PENDING]
         if not waiting:
-            return []
+            return len(page), []
         nodes = NodeRepository(connection, self._parts.node_stale).all()
         load = PlacementRepository(connection).load()
         idle = (
@@ -151,7 +177,7 @@ class Reaper:
             why = decision if isinstance(decision, Waiting) else idle
             if job.reason != why.reason:
                 found.append((job, why))
-        return found
+        return len(page), found
 
     def _measure(self) -> None:
         metrics = self._parts.metrics
@@ -173,15 +199,19 @@ class Reaper:
             return  # Nobody's age says much now.
         for node in nodes:
             if node.is_news:
-                self._parts.database.run(partial(tell_node, node=node, notices=self._parts.notices))
+                work = partial(tell_node, node=node, notices=self._parts.notices)
+                self._do(work, node=node.name)
 
     def _sweep(self) -> None:
-        database = self._parts.database
-        database.run(lambda c: events.prune(c, older_than_days=EVENT_DAYS, limit=_EVENT_BATCH))
-        database.run(lambda c: delete_old_logs(c, older_than_days=LOG_DAYS, limit=_BATCH))
-        database.run(runners.forget_old)
+        self._do(
+            lambda c: events.prune(c, older_than_days=EVENT_DAYS, limit=_EVENT_BATCH),
+            of="old events",
+        )
+        self._do(
+            lambda c: delete_old_logs(c, older_than_days=LOG_DAYS, limit=_BATCH), of="old logs"
+        )
+        self._do(runners.forget_old, of="old runners")
         self._sweep_deliveries()
-        self._apps.clear_leftovers(_BATCH)
 
     def _sweep_deliveries(self) -> None:
         settings = self._parts.settings.webhooks

@@ -1,4 +1,4 @@
-"""Serves Deploy: gunicorn, one process of threads, reaper, sender and closer beside them."""
+"""Serves Deploy: gunicorn, one process of threads, and those of the application beside them."""
 
 from __future__ import annotations
 
@@ -72,6 +72,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         deploy.reaper.start()
         deploy.sender.start()
         deploy.closer.start()
+        deploy.sweeper.start()
         logging.getLogger(__name__).info("serving", extra={"fields": {"bind": self._settings.bind}})
 
         def end(number: int, frame: FrameType | None) -> None:
@@ -80,6 +81,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             deploy.reaper.stop()
             deploy.sender.stop()
             deploy.closer.stop()
+            deploy.sweeper.stop()
             worker.handle_exit(number, frame)
 
         signal.signal(signal.SIGTERM, end)

@@ -130,6 +130,30 @@ def test_database_that_was_away_is_an_absence_too(away: float, *, excused: bool)
     assert absence.lasts is excused
 
 
+def test_note_of_another_deploy_does_not_hide_what_this_one_missed() -> None:
+    clock = Clock()
+    absence = Absence(180, usual=5, clock=clock)
+    absence.note(None)
+    clock.now += 300
+
+    # The database was away for both; the other one was back a second earlier.
+    absence.note(1.0)
+
+    assert (absence.allowance, absence.count) == (300, 1)
+
+
+def test_note_is_due_after_its_time_and_after_every_absence() -> None:
+    clock = Clock()
+    absence = Absence(180, usual=5, clock=clock)
+    assert absence.is_due
+    absence.note(None)
+
+    clock.now += 4
+    assert not absence.is_due
+    clock.now += 1
+    assert absence.is_due
+
+
 def test_slow_notes_are_no_absence() -> None:
     absence = Absence(1, usual=5)
     absence.note(None)

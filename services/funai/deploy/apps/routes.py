@@ -83,7 +83,9 @@ def create_blueprint(apps: AppService, public_base_url: str) -> APIBlueprint:
     def purge(body: AppBody) -> dict[str, Any]:
         return envelope(_purged(body, apps.purge(body.app_id)))
 
-    @blueprint.post("/cleanup", summary="Remove an app: its containers, images and rows", security=DEPLOY)
+    @blueprint.post(
+        "/cleanup", summary="Remove an app: its containers, images and rows", security=DEPLOY
+    )
     def clean_up(body: AppBody) -> dict[str, Any]:
         return envelope(_cleaned(body, apps.clean_up(body.app_id, body.user_id)))
 

@@ -132,8 +132,8 @@ class AppService:
     def clean_up(self, app_id: str, user_id: str) -> Cleaned:
         """Remove the app's containers and images from its node, then its rows.
 
-        Where the node does not answer, the rows go all the same and the reaper repeats the removal;
-        also where a job was claimed while the node was asked.
+        Where the node does not answer, the rows go all the same and the removal is repeated; also
+        where a job was claimed while the node was asked.
         """
         home = self._parts.database.run(lambda c: self._close(c, app_id))
         answer = None
@@ -162,26 +162,6 @@ class AppService:
             return None
         ends_at = time.monotonic() + _REMOVE_SECONDS
         return self._retention.prune(dry_run=False, app_id=app_id, ends_at=ends_at)
-
-    def clear_leftovers(self, limit: int) -> None:
-        """Remove containers from nodes on which an app was left behind. For the reaper."""
-        for app_id, node_id, user_id, fence in self._parts.database.run(
-            lambda c: AppRepository(c).leftovers(limit)
-        ):
-            self._clear_leftover(Home(app_id, self._node(node_id), fence), node_id, user_id)
-
-    def _clear_leftover(self, home: Home, node_id: int, user_id: str) -> None:
-        if home.node is not None:
-            if not home.node.fresh:
-                return
-            body = _target(home, user_id)
-            if not self._agent.delete(home.node, body, seconds=_DELETE_SECONDS).success:
-                return
-        self._parts.database.run(lambda c: AppRepository(c).forget_leftover(home.app_id, node_id))
-
-    def _node(self, node_id: int) -> Node | None:
-        stale = self._parts.node_stale
-        return self._parts.database.run(lambda c: NodeRepository(c, stale).by_id(node_id))
 
     def _home(self, connection: Connection, app_id: str) -> Home:
         node_id = PlacementRepository(connection).node_of(app_id)

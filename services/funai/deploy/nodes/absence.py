@@ -1,6 +1,7 @@
 """How long Deploy, or its database, was away: what was not heard meanwhile is nobody's fault.
 
 A node counts as fresh for one more window after Deploy is back, if it was fresh when Deploy went.
+Several Deploys may share a database; each judges by what it could not hear itself.
 """
 
 from __future__ import annotations
@@ -35,23 +36,37 @@ class Absence:
         self, window: float, usual: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._window = window
+        self._usual = usual
         self._bearable = max(window / 3, 3 * usual)
         self._clock = clock
         #: Seconds away, and when that ended; replaced as one.
         self._last: tuple[float, float] | None = None
-        self._is_known = False
+        #: When this process last noted that it was here.
+        self._noted_at: float | None = None
         #: How many absences were noted while this process was here.
         self.count = 0
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to note that Deploy is here; so it is after an absence."""
+        return self._noted_at is None or self._clock() - self._noted_at >= self._usual
+
     def note(self, away: float | None) -> None:
-        """Take the time since Deploy was last here; None where it never was.
+        """Take the time since any Deploy was last here; None where none ever was.
 
         The first time that is a restart, however short; later only what beats may have missed.
         """
-        is_first, self._is_known = not self._is_known, True
-        if away is not None and (is_first or away > self._bearable):
-            self._last = (away, self._clock())
-            self.count += not is_first
+        now, noted_at = self._clock(), self._noted_at
+        self._noted_at = now
+        if noted_at is None:
+            if away is not None:
+                self._last = (away, now)
+            return
+        # Another Deploy may have been back, and have noted so, a moment before.
+        missed = max(away or 0.0, now - noted_at)
+        if missed > self._bearable:
+            self._last = (missed, now)
+            self.count += 1
 
     @property
     def lasts(self) -> bool:

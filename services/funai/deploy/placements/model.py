@@ -67,6 +67,16 @@ class AppRow:
 
 
 @dataclass(frozen=True)
+class Leftover:
+    """Containers of an app that are still to be removed from a node which it left."""
+
+    app_id: str
+    node_id: int
+    user_id: str
+    fence: int
+
+
+@dataclass(frozen=True)
 class Chosen:
     """The node that takes the app."""
 

@@ -1,0 +1,142 @@
+"""Containers that apps left on nodes: nodes that do not answer keep nobody waiting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from tests.integration.deploy.agent_stub import AgentStub
+from tests.integration.deploy.test_operators import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.integration.deploy_process import DeployProcess
+
+DELETE = "/agent/apps/delete"
+UNKNOWN_NODE = 999
+
+
+@pytest.fixture
+def agent() -> Iterator[AgentStub]:
+    """The agent of node-1."""
+    stub = AgentStub()
+    yield stub
+    stub.close()
+
+
+@pytest.fixture
+def deploy(start_deploy: Callable[..., DeployProcess], agent: AgentStub) -> DeployProcess:
+    """A Deploy that looks often, and takes four seconds for an absence; jobs have one attempt."""
+    return start_deploy(
+        DEPLOY_REAPER_SECONDS="0.05",
+        DEPLOY_NODE_STALE_SECONDS="12",
+        DEPLOY_MAX_ATTEMPTS="1",
+    )
+
+
+def beat(deploy: DeployProcess, name: str, agent: AgentStub) -> int:
+    answer = deploy.beat(name, agentBaseUrl=agent.url)[1]
+    return int(answer["data"]["id"]["value"])
+
+
+def leave(deploy: DeployProcess, node_id: int, *app_ids: str, hours: int = 2) -> None:
+    """Note that the apps were left on the node so long ago."""
+    at = f"UTC_TIMESTAMP(6) - INTERVAL {hours} HOUR"
+    rows = ", ".join(f"('{app_id}', 1, 5, {node_id}, '7', {at}, {at})" for app_id in app_ids)
+    deploy.schema.execute(
+        "INSERT INTO fun_ai_deploy_app (app_id, deploy_seq, fence, leftover_node_id,"
+        f" leftover_user_id, create_time, update_time) VALUES {rows}"
+    )
+
+
+def left(deploy: DeployProcess, node_id: int) -> int:
+    query = "SELECT COUNT(*) AS n FROM fun_ai_deploy_app WHERE leftover_node_id = %s"
+    return int(deploy.schema.rows(query, node_id)[0]["n"])
+
+
+def many(prefix: str, count: int) -> list[str]:
+    return [f"{prefix}-{number}" for number in range(count)]
+
+
+def test_dead_node_does_not_keep_others_from_being_cleared(
+    deploy: DeployProcess, agent: AgentStub
+) -> None:
+    dead, node_id = beat(deploy, "node-2", agent), beat(deploy, "node-1", agent)
+    deploy.schema.execute(
+        "UPDATE fun_ai_deploy_runtime_node SET last_heartbeat_at = UTC_TIMESTAMP(6)"
+        f" - INTERVAL 1 HOUR WHERE id = {dead}"
+    )
+    leave(deploy, dead, *many("a", 51))
+    leave(deploy, UNKNOWN_NODE, "nowhere")
+    leave(deploy, node_id, "shop", hours=1)
+
+    assert eventually(lambda: left(deploy, node_id) == 0)
+    assert eventually(lambda: left(deploy, UNKNOWN_NODE) == 0)
+    assert [(path, body) for path, body, _ in agent.calls] == [
+        (DELETE, {"userId": "7", "appId": "shop", "fence": 5})
+    ]
+    assert left(deploy, dead) == 51
+
+
+def test_node_that_hangs_keeps_neither_others_nor_the_reaper(
+    deploy: DeployProcess, agent: AgentStub
+) -> None:
+    other = AgentStub()
+    try:
+        node_id, second = beat(deploy, "node-1", agent), beat(deploy, "node-2", other)
+        deploy.create("long")
+        deploy.claimed(leaseSeconds=600)
+        agent.hold.clear()
+        leave(deploy, node_id, *many("a", 60))
+        leave(deploy, second, "shop", hours=1)
+
+        assert eventually(lambda: len(agent.calls) > 0)
+        deploy.schema.execute(
+            "UPDATE fun_ai_deploy_job SET started_at = started_at - INTERVAL 1 DAY"
+        )
+        assert eventually(lambda: reason(deploy, "long") == "RUNNING_TOO_LONG", seconds=3)
+        assert eventually(lambda: left(deploy, second) == 0, seconds=10)
+        # The reaper saw no absence in what hung, which would spare a job.
+        beat(deploy, "node-2", other)
+        deploy.create("lost")
+        deploy.claimed()
+        deploy.schema.execute("UPDATE fun_ai_deploy_job SET lease_expire_at = 1")
+        assert eventually(lambda: reason(deploy, "lost") == "LEASE_EXHAUSTED", seconds=3)
+        assert left(deploy, node_id) == 60
+    finally:
+        other.close()
+
+
+def test_app_that_cannot_be_removed_lets_others_of_its_node_go_first(
+    deploy: DeployProcess, agent: AgentStub
+) -> None:
+    node_id = beat(deploy, "node-1", agent)
+    agent.answer = (503, {"detail": "the engine is away"})
+    leave(deploy, node_id, "first", hours=2)
+    leave(deploy, node_id, "second", hours=1)
+
+    assert eventually(lambda: len(agent.calls) >= 2)
+    assert [body["appId"] for _, body, _ in agent.calls[:2]] == ["first", "second"]
+
+
+def test_node_that_cannot_be_asked_keeps_no_other_from_being_cleared(
+    deploy: DeployProcess, agent: AgentStub
+) -> None:
+    odd, node_id = beat(deploy, "node-1", agent), beat(deploy, "node-2", agent)
+    # No such name can be looked up; it was taken before names were checked.
+    deploy.schema.execute(
+        "UPDATE fun_ai_deploy_runtime_node SET agent_base_url = 'http://node..example:7005'"
+        f" WHERE id = {odd}"
+    )
+    leave(deploy, odd, "one")
+    leave(deploy, node_id, "two")
+
+    assert eventually(lambda: left(deploy, node_id) == 0)
+    assert left(deploy, odd) == 1
+
+
+def reason(deploy: DeployProcess, app_id: str) -> str | None:
+    query = "SELECT reason_code FROM fun_ai_deploy_job WHERE app_id = %s"
+    return cast("str | None", deploy.schema.rows(query, app_id)[0]["reason_code"])
