@@ -115,6 +115,30 @@ def test_roles_hide_no_errors(role: Path) -> None:
     assert "ansible.builtin.shell" not in text
 
 
+@pytest.mark.parametrize("name", ["api", "api_entry", "deploy", "gateway", "runner", "runtime"])
+def test_service_is_compared_with_all_that_its_handlers_answer_to(name: str) -> None:
+    role = ROOT / "roles" / name
+    tasks = [task for path in files_of(role, "tasks") for task in tasks_in(load(path))]
+    compared = next(task["current_service"] for task in tasks if "current_service" in task)
+    handlers = {
+        handler["name"]
+        for handler in load(role / "handlers/main.yml")
+        if handler.get("ansible.builtin.systemd_service", {}).get("name") == compared["name"]
+    }
+    answered = [task for task in tasks if task.get("notify") in handlers and "loop" not in task]
+
+    wanted = {
+        options["path"] + ("/venv" if module == "service_environment" else "")
+        if "dest" not in options
+        else options["dest"]
+        for task in answered
+        for module, options in task.items()
+        if isinstance(options, dict) and {"dest", "path"} & set(options)
+    }
+    assert len(wanted) > 1
+    assert wanted <= {*compared["files"], *compared.get("reload_files", [])}
+
+
 @role
 def test_roles_know_no_groups_and_no_addresses(role: Path) -> None:
     paths = files_of(role, "tasks", "handlers", "templates", "vars", "defaults")

@@ -28,6 +28,11 @@ def test_service_is_enabled_and_running_as_its_own_user(host: Host) -> None:
     assert host.user(USER).shell == "/usr/sbin/nologin"
 
 
+def test_process_has_the_setting_of_a_run_that_broke_off(host: Host) -> None:
+    pid = host.check_output("systemctl show -P MainPID %s", UNIT)
+    assert "API_THREADS=13" in host.check_output("tr '\\0' '\\n' < /proc/%s/environ", pid)
+
+
 def test_service_cannot_write_its_code(host: Host) -> None:
     writable = host.check_output(
         "find -L %s -not -type l \\( -perm /022 -o -not -user root \\) -print -quit", HOME
