@@ -6,6 +6,9 @@ import json
 import math
 from typing import Any, NoReturn
 
+#: Of what callers send, in lists and objects; a runner's playbook has to work with it as well.
+MAX_DEPTH = 64
+
 
 def loads(data: bytes | str, max_depth: int) -> Any:  # noqa: ANN401 - any JSON value
     """Return the value.

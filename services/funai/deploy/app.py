@@ -78,8 +78,8 @@ _INFO = Info(
 )
 _OK = 200
 _INTERNAL = 500
-#: Not logged where they went well: they come every few seconds and say nothing new.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+#: Not logged where they went well: they come every few seconds and say nothing new.
 _QUIET = frozenset(
     {"/internal/health", "/internal/ready", "/internal/routes", "/metrics", "/deploy/jobs/claim"}
 )

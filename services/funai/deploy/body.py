@@ -20,8 +20,6 @@ _LOGS = "/logs"
 #: An environment of 128 KiB, each byte of it up to six of JSON.
 MAX_SETTINGS = 1024 * 1024
 _SETTINGS = "/settings"
-#: Lists and objects inside each other; a runner's playbook has to work with them as well.
-MAX_DEPTH = 64
 #: A report ends its job whatever it says; of what it says little is read.
 MAX_REPORT_DEPTH = 600
 
@@ -30,7 +28,7 @@ class JsonRequest(Request):
     """A request whose body is a JSON object; an empty body counts as an empty object."""
 
     _object: dict[str, Any] | None = None
-    _max_depth = MAX_DEPTH
+    _max_depth = strict_json.MAX_DEPTH
 
     def bound(self) -> None:
         """Set how many bytes of body this path reads."""

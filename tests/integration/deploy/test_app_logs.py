@@ -9,22 +9,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from tests.integration.deploy.agent_stub import AgentStub
 from tests.integration.deploy_process import API, SECRETS, DeployProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tests.integration.deploy.agent_stub import AgentStub
 
 TIMEOUT = 30
 SOON_SECONDS = 5
-
-
-@pytest.fixture
-def agent() -> Iterator[AgentStub]:
-    """The agent of node-1."""
-    stub = AgentStub()
-    yield stub
-    stub.close()
 
 
 def deployed(deploy: DeployProcess, agent: AgentStub) -> str:

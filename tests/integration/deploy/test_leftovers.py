@@ -10,20 +10,12 @@ from tests.integration.deploy.agent_stub import AgentStub
 from tests.integration.deploy.test_operators import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.integration.deploy_process import DeployProcess
 
 DELETE = "/agent/apps/delete"
 UNKNOWN_NODE = 999
-
-
-@pytest.fixture
-def agent() -> Iterator[AgentStub]:
-    """The agent of node-1."""
-    stub = AgentStub()
-    yield stub
-    stub.close()
 
 
 @pytest.fixture

@@ -9,24 +9,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import requests
 
-from tests.integration.deploy.agent_stub import AgentStub
 from tests.integration.deploy_process import ADMIN, API, SECRETS, DeployProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tests.integration.deploy.agent_stub import AgentStub
 
 TARGET = {"userId": 7, "appId": "shop"}
-
-
-@pytest.fixture
-def agent() -> Iterator[AgentStub]:
-    """The agent of node-1."""
-    stub = AgentStub()
-    yield stub
-    stub.close()
 
 
 def deployed(deploy: DeployProcess, agent: AgentStub, app_id: str = "shop") -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.deploy.agent_stub import AgentStub
 from tests.integration.deploy.test_operators import TARGET, deployed, eventually
 from tests.integration.deploy.webhook_receiver import Receiver, declared
 from tests.integration.deploy_process import API, RUNNER
@@ -16,19 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.integration.deploy.agent_stub import AgentStub
     from tests.integration.deploy_process import DeployProcess
 
     Start = Callable[..., DeployProcess]
 
 DELETE = "/agent/apps/delete"
-
-
-@pytest.fixture
-def agent() -> Iterator[AgentStub]:
-    """The agent of node-1."""
-    stub = AgentStub()
-    yield stub
-    stub.close()
 
 
 @pytest.fixture

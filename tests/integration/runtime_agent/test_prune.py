@@ -79,12 +79,18 @@ def test_newest_images_stay_and_older_ones_go(
     assert digests_here(engine, registry) == set()
 
 
-def test_image_that_a_deploy_pulled_in_vain_is_the_agents_too(
-    pulling_node: Node, registry: Registry, engine: APIClient
-) -> None:
+def pull_in_vain(engine: APIClient, registry: Registry) -> str:
+    """Leave an image as a deploy does that came to nothing during its pull; return its digest."""
     left = digest_of(registry, "1")
     engine.pull(registry["repository"], tag=left, auth_config=registry["account"])
     engine.tag(f"{registry['repository']}@{left}", registry["repository"], own_tag(left))
+    return left
+
+
+def test_image_that_a_deploy_pulled_in_vain_is_the_agents_too(
+    pulling_node: Node, registry: Registry, engine: APIClient
+) -> None:
+    left = pull_in_vain(engine, registry)
 
     digests = deploy_all(pulling_node, registry, "1", "2", "elsewhere", "chatty")
 
@@ -95,9 +101,7 @@ def test_image_that_a_deploy_pulled_in_vain_is_the_agents_too(
 def test_image_of_no_record_stays_for_a_while(
     pulling_node: Node, registry: Registry, engine: APIClient
 ) -> None:
-    left = digest_of(registry, "1")
-    engine.pull(registry["repository"], tag=left, auth_config=registry["account"])
-    engine.tag(f"{registry['repository']}@{left}", registry["repository"], own_tag(left))
+    left = pull_in_vain(engine, registry)
 
     assert pulling_node.post("/agent/prune", dryRun=False).json()["removed"] == []
 

@@ -11,8 +11,6 @@ from funai.contract import strict_json
 from funai.contract.headers import IDEMPOTENCY_KEY
 
 _HIGHEST_ID = 2**53 - 1
-#: As Deploy reads it.
-_MAX_DEPTH = 64
 
 
 def body() -> dict[str, Any]:
@@ -24,7 +22,7 @@ def body() -> dict[str, Any]:
     if not data.strip():
         return {}
     try:
-        found = strict_json.loads(data, _MAX_DEPTH)
+        found = strict_json.loads(data, strict_json.MAX_DEPTH)
     except ValueError as exc:
         raise InvalidInputError(field="body", rule=f"is not JSON that can be kept: {exc}") from exc
     if not isinstance(found, dict):

@@ -19,6 +19,15 @@ _MAX_ERROR = 500
 #: An app that logs nothing for longer ends who follows it; the agent ends earlier.
 _SILENCE_SECONDS = 660.0
 
+#: For a removal. With the connection's two, and the database's work, below the eight that callers wait for.
+DELETE_SECONDS = 3.0
+
+
+def target(app_id: str, user_id: str, fence: int) -> dict[str, Any]:
+    """Return how an agent is told of an app; a fence of 0 is none, as of an earlier system."""
+    body: dict[str, Any] = {"userId": user_id, "appId": app_id}
+    return body | {"fence": fence} if fence else body
+
 
 class AgentClient:
     """Calls agents with the runtime token."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError
 
 from funai.background import keep_running
+from funai.deploy.apps.agent import DELETE_SECONDS, target
 from funai.deploy.errors import DatabaseAwayError, UnavailableError
 from funai.deploy.nodes.repository import NodeRepository
 from funai.deploy.placements.repository import AppRepository
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from funai.deploy.placements.model import Leftover
 
 _LOG = logging.getLogger(__name__)
-_DELETE_SECONDS = 3.0
 #: Of each node, in one sweep.
 _BATCH = 50
 #: Rounds of the reaper between two sweeps.
@@ -87,9 +87,8 @@ class LeftoverSweeper:
                 return
 
     def _remove(self, node: Node, leftover: Leftover) -> bool:
-        body = {"userId": leftover.user_id, "appId": leftover.app_id}
-        fence = {"fence": leftover.fence} if leftover.fence else {}
-        answer = self._agent.delete(node, body | fence, seconds=_DELETE_SECONDS)
+        body = target(leftover.app_id, leftover.user_id, leftover.fence)
+        answer = self._agent.delete(node, body, seconds=DELETE_SECONDS)
         if not answer.success:
             fields = {"appId": leftover.app_id, "node": node.name, "error": answer.error}
             _LOG.warning("a node was not cleared of an app", extra={"fields": fields})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from funai.contract.status import JobStatus
 from funai.deploy.apps import repository
+from funai.deploy.apps.agent import DELETE_SECONDS, target
 from funai.deploy.apps.model import AgentAnswer, Home
 from funai.deploy.apps.standings import read_standings
 from funai.deploy.errors import AgentFailedError, NotFoundError
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 #: An agent lets a container finish its requests before it stops it.
 _STOP_SECONDS = 60.0
-#: With the connection's two, and the database's work, below the eight that callers wait for.
-_DELETE_SECONDS = 3.0
 #: All that the registry gets of them.
 _REMOVE_SECONDS = 2.0
 
@@ -104,7 +103,7 @@ class AppService:
         if home.node is None:
             msg = f"app {app_id} is not placed on any node, so there is nothing to stop"
             raise NotFoundError(msg)
-        body = _target(home, user_id)
+        body = target(home.app_id, user_id, home.fence)
         answer = self._agent.stop(home.node, body, seconds=_STOP_SECONDS)
         if not answer.success:
             msg = f"app {app_id} was not stopped on node {home.node.name}: {answer.error}"
@@ -138,7 +137,8 @@ class AppService:
         home = self._parts.database.run(lambda c: self._close(c, app_id))
         answer = None
         if home.node is not None:
-            answer = self._agent.delete(home.node, _target(home, user_id), seconds=_DELETE_SECONDS)
+            body = target(app_id, user_id, home.fence)
+            answer = self._agent.delete(home.node, body, seconds=DELETE_SECONDS)
         left = home.node if answer is not None and not answer.success else None
 
         def work(connection: Connection) -> Purged:
@@ -217,10 +217,3 @@ class AppService:
             apps.change(app_id, route_node_id=None)
             bump_version(connection)
         return purged
-
-
-def _target(home: Home, user_id: str) -> dict[str, Any]:
-    body: dict[str, Any] = {"userId": user_id, "appId": home.app_id}
-    if home.fence:
-        body["fence"] = home.fence
-    return body
