@@ -49,8 +49,12 @@ def url(site: Path, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    """Return a page on which nothing may go wrong."""
+def page(url: str) -> Iterator[Page]:
+    """Return a page on which nothing may go wrong.
+
+    It is closed before its server: a search that still loads would miss its scripts.
+    """
+    del url
     faults: list[str] = []
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--no-proxy-server"]
