@@ -94,7 +94,7 @@ DEFECTS = (
         "two jobs of an app may run, and no key forbids it",
         (
             (
-                "deploy/jobs/repository.py",
+                "deploy/jobs/candidates.py",
                 "or_(and_(_IS_PENDING, ~blocked), expired)",
                 "or_(_IS_PENDING, expired)",
             ),

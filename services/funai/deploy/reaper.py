@@ -15,11 +15,12 @@ from funai.deploy.errors import DatabaseAwayError, UnavailableError
 from funai.deploy.events import repository as events
 from funai.deploy.job_logs.repository import delete_old_logs
 from funai.deploy.jobs import model
+from funai.deploy.jobs.candidates import Candidate, candidates
 from funai.deploy.jobs.ending import end_job
 from funai.deploy.jobs.leases import explain
 from funai.deploy.jobs.model import Ending
 from funai.deploy.jobs.pausing import count_crash
-from funai.deploy.jobs.repository import Candidate, JobRepository
+from funai.deploy.jobs.repository import JobRepository
 from funai.deploy.nodes import absence
 from funai.deploy.nodes.repository import NodeRepository
 from funai.deploy.notifications import repository as deliveries
@@ -160,7 +161,7 @@ class Reaper:
     def _unexplained(self, connection: Connection) -> tuple[int, list[tuple[Candidate, Waiting]]]:
         """Return how many jobs were looked at, and those whose reason is not the one of now, with it."""
         most = self._parts.settings.limits.max_attempts
-        page = JobRepository(connection).candidates(most, _BATCH, self._looked_at)
+        page = candidates(connection, most, _BATCH, self._looked_at)
         waiting = [job for job in page if job.status == JobStatus.PENDING]
         if not waiting:
             return len(page), []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from funai.runner.faults import BROKEN, LAST_ATTEMPT, told
+from funai.runner.faults import BROKEN, told
 from funai.runner.heartbeat import LeaseKeeper
 from funai.runner.log_shipper import LogShipper
 from funai.runner.model import ABANDONED, FAILED, ClaimedJob, Outcome, error_text
@@ -93,7 +93,8 @@ class Attempt:
         """Let others have the job, which gets no child here; in its last attempt say why."""
         self.trouble = f"no child could be started: {error}"
         self._folder.remove()
-        if self.job.attempt < LAST_ATTEMPT or self._lease.refusal or self._stopping:
+        others_may = self.job.attempt < self.job.max_attempts
+        if others_may or self._lease.refusal or self._stopping:
             self._write("left_to_lease", why=self.trouble)
             self._keeper.give_back()
         else:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 #: What a host raises that is out of disk, descriptors, processes or threads (a RuntimeError).
 BROKEN = (ExecutionError, OSError, RuntimeError)
-#: Deploy's DEPLOY_MAX_ATTEMPTS as it comes: after this one no other runner gets the job.
-LAST_ATTEMPT = 3
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 

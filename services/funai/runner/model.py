@@ -20,6 +20,8 @@ SUCCEEDED = "SUCCEEDED"
 FAILED = "FAILED"
 #: The lease was lost: nothing may be reported. Never on the wire.
 ABANDONED = "ABANDONED"
+#: Attempts of a job where a Deploy does not say: its DEPLOY_MAX_ATTEMPTS as it comes.
+ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class ClaimedJob:
     fence: int
     attempt: int
     lease_seconds: float
+    #: After which Deploy gives the job to nobody.
+    max_attempts: int
     agent_base_url: str
     gateway_base_url: str
     #: The answer as it came; only the steps read more of it.
@@ -64,6 +68,7 @@ class ClaimedJob:
             fence=fence,
             attempt=int(_positive(data.get("attempt"), 1)),
             lease_seconds=_positive(data.get("leaseSeconds"), lease_seconds),
+            max_attempts=int(_positive(data.get("maxAttempts"), ATTEMPTS)),
             agent_base_url=clean_text(str(node.get("agentBaseUrl", "")))[:512],
             gateway_base_url=clean_text(str(node.get("gatewayBaseUrl", "")))[:512],
             record=data,

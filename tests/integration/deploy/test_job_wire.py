@@ -216,6 +216,7 @@ def test_job_past_its_attempts_fails_with_a_reason(
     deploy.beat()
     deploy.create()
     job = deploy.claimed(leaseSeconds=1)
+    assert job["maxAttempts"] == 1
     path = f"/deploy/jobs/{job['id']}"
 
     deadline = time.monotonic() + 15
@@ -225,7 +226,7 @@ def test_job_past_its_attempts_fails_with_a_reason(
         pause.wait(0.1)
         read = deploy.call("GET", path, None, API)[1]["data"]
 
-    assert read["status"] == "FAILED"
+    assert (read["status"], read["maxAttempts"]) == ("FAILED", None)
     assert "attempt" in (read["errorMessage"] or "").lower()
 
 

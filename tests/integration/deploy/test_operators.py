@@ -177,6 +177,44 @@ def test_nodes_without_room_are_left_out(deploy: DeployProcess) -> None:
     assert [node["health"] for node in nodes] == ["HEALTHY", "UNHEALTHY", "HEALTHY"]
 
 
+def a_thousand_wait(deploy: DeployProcess, node_id: int | None) -> None:
+    """Let as many older jobs wait as a look for work goes through, all of apps on that node."""
+    deploy.schema.execute(
+        "INSERT INTO fun_ai_deploy_job (id, type, app_id, status, payload_json, create_time, version,"
+        " deploy_seq, attempt) SELECT CONCAT('old-', seq), 'BUILD_AND_DEPLOY', CONCAT('old-', seq),"
+        " 'PENDING', '{\"image\": \"a/b:1\"}', UTC_TIMESTAMP(6) - INTERVAL 1 HOUR, 0, 1, 0"
+        " FROM seq_1_to_1000"
+    )
+    if node_id is not None:
+        deploy.schema.execute(
+            "INSERT INTO fun_ai_deploy_runtime_placement (app_id, node_id)"
+            f" SELECT CONCAT('old-', seq), {node_id} FROM seq_1_to_1000"
+        )
+
+
+def test_a_placed_app_is_found_behind_new_ones_for_which_there_is_no_room(
+    deploy: DeployProcess, agent: AgentStub
+) -> None:
+    deployed(deploy, agent)
+    deploy.beat(agentBaseUrl=agent.url, diskFreePct=20.0)
+    a_thousand_wait(deploy, None)
+    deploy.create("shop")
+
+    assert deploy.claimed()["appId"] == "shop"
+    assert deploy.claim()[1]["data"] is None
+
+
+def test_a_new_app_is_found_behind_those_of_a_node_that_is_away(deploy: DeployProcess) -> None:
+    away = deploy.beat("away")[1]["data"]["id"]["value"]
+    deploy.call("POST", "/admin/runtime-nodes/set-enabled?name=away&enabled=off", None, ADMIN)
+    deploy.beat("here")
+    a_thousand_wait(deploy, away)
+    deploy.create("shop")
+
+    assert deploy.claimed()["appId"] == "shop"
+    assert deploy.claim()[1]["data"] is None
+
+
 def test_running_too_long_is_failed_though_the_runner_beats(
     start_deploy: Callable[..., DeployProcess],
 ) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from funai.deploy.config import Settings
 from funai.deploy.database import make_engine
+from funai.deploy.jobs.candidates import Candidate
 from funai.deploy.jobs.leases import explain
-from funai.deploy.jobs.repository import Candidate, JobRepository
+from funai.deploy.jobs.repository import JobRepository
 from funai.deploy.placements.model import Waiting
 from tests.integration.deploy_process import API, RUNNER, SECRETS, DeployProcess
 

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from funai.deploy.jobs import service
+from funai.deploy.jobs import leases, service
+from funai.deploy.jobs.candidates import candidates
 from funai.deploy.jobs.leases import LeaseService
 from funai.deploy.jobs.repository import JobRepository
 from funai.deploy.jobs.service import JobService
@@ -25,6 +26,8 @@ from tests.model.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Connection
 
     from funai.deploy.jobs.model import Report
     from tests.integration.deploy_process import Schema
@@ -94,16 +97,16 @@ def key_without_body(patch: Patch) -> None:
 
 
 def attempts_for_good(patch: Patch) -> None:
-    take, candidates = JobRepository.take, JobRepository.candidates
+    take = JobRepository.take
 
     def take_always(self: JobRepository, job_id: str, **values: Any) -> bool:
         return take(self, job_id, **{**values, "limit": 100})
 
-    def all_candidates(self: JobRepository, _attempts: int, limit: int, offset: int) -> Any:
-        return candidates(self, 100, limit, offset)
+    def all_candidates(connection: Connection, _attempts: int, limit: int, offset: int) -> Any:
+        return candidates(connection, 100, limit, offset)
 
     patch.setattr(JobRepository, "take", take_always)
-    patch.setattr(JobRepository, "candidates", all_candidates)
+    patch.setattr(leases, "candidates", all_candidates)
 
 
 @pytest.mark.parametrize(

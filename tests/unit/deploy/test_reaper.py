@@ -56,9 +56,10 @@ def database(monkeypatch: pytest.MonkeyPatch) -> FakeDatabase:
         return []
 
     found = FakeDatabase()
-    jobs = SimpleNamespace(overdue=overdue, candidates=lambda *_: [], active_counts=dict)
+    jobs = SimpleNamespace(overdue=overdue, active_counts=dict)
     monkeypatch.setattr(absence, "mark", mark)
     monkeypatch.setattr(reaper, "JobRepository", lambda _: jobs)
+    monkeypatch.setattr(reaper, "candidates", lambda *_: [])
     monkeypatch.setattr(reaper, "NodeRepository", lambda *_: SimpleNamespace(all=list))
     monkeypatch.setattr(Reaper, "_sweep", lambda _: None)
     return found

@@ -92,7 +92,7 @@ def test_heartbeat_that_is_answered_during_the_kill_does_not_make_it_a_failure(
         new_client=SilentDeploy,  # type: ignore[arg-type]
         clock=lambda: now[0],
     )
-    job = ClaimedJob("job-1", "app-1", 3, 1, 30, "http://agent", "http://gateway", {})
+    job = ClaimedJob("job-1", "app-1", 3, 1, 30, 3, "http://agent", "http://gateway", {})
 
     done = threading.Thread(target=Attempt(job, lease, around).run, daemon=True)
     done.start()

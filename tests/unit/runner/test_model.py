@@ -9,13 +9,21 @@ import pytest
 
 from funai.runner.errors import JobMalformedError
 from funai.runner.journal import Journal, Reachability
-from funai.runner.model import MAX_ERROR_CHARS, ClaimedJob, Outcome, clean_text, error_text
+from funai.runner.model import (
+    ATTEMPTS,
+    MAX_ERROR_CHARS,
+    ClaimedJob,
+    Outcome,
+    clean_text,
+    error_text,
+)
 
 CLAIM: dict[str, Any] = {
     "id": "b2c0a3de-0d51-4a38-9d6c-1e2f3a4b5c6d",
     "fence": 7,
     "attempt": 2,
     "leaseSeconds": 20,
+    "maxAttempts": 5,
     "payload": {"appId": 20002},
     "runtimeNode": {"agentBaseUrl": "http://a:7005", "gatewayBaseUrl": "http://a"},
 }
@@ -26,6 +34,7 @@ def test_claim_is_read() -> None:
 
     assert (job.job_id, job.app_id, job.fence) == (CLAIM["id"], "20002", 7)
     assert (job.attempt, job.lease_seconds, job.agent_base_url) == (2, 20, "http://a:7005")
+    assert job.max_attempts == 5
 
 
 @pytest.mark.parametrize(
@@ -48,6 +57,7 @@ def test_claim_without_payload_and_node_is_left_to_the_validating_step() -> None
     job = ClaimedJob.parse({"id": "j", "fence": 1, "payload": None}, lease_seconds=30)
 
     assert (job.app_id, job.agent_base_url, job.lease_seconds) == ("", "", 30)
+    assert job.max_attempts == ATTEMPTS
 
 
 def test_outcome_survives_its_file() -> None:

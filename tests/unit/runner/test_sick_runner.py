@@ -16,9 +16,9 @@ from funai.runner.attempt import Surroundings
 from funai.runner.client import CONFLICT, OK, Answer
 from funai.runner.config import Settings
 from funai.runner.errors import ExecutionError
-from funai.runner.faults import LAST_ATTEMPT
 from funai.runner.journal import Journal, Reachability
 from funai.runner.loop import FIRST_REST_SECONDS, Supervisor
+from funai.runner.model import ATTEMPTS
 from funai.runner.report import Reporter
 from funai.runner.workspace import JobFolder, StateDir
 
@@ -55,9 +55,12 @@ class SickExecution:
 class Deploy:
     """Hands out one job, again when its lease was let go, until it has ended."""
 
-    def __init__(self, stop: threading.Event, attempts: int = LAST_ATTEMPT) -> None:
+    def __init__(
+        self, stop: threading.Event, attempts: int = ATTEMPTS, limit: int | None = None
+    ) -> None:
         self._stop = stop
         self._attempts = attempts
+        self._told = {} if limit is None else {"maxAttempts": limit}
         self.is_over = threading.Event()
         self.claims = 0
         self.leases: list[float] = []
@@ -70,7 +73,7 @@ class Deploy:
             self.is_over.set()
             return Answer(OK, "", None)
         job = {"id": "job-1", "fence": self.claims, "attempt": self.claims, "payload": {}}
-        return Answer(OK, "", {**job, "leaseSeconds": 30})
+        return Answer(OK, "", {**job, **self._told, "leaseSeconds": 30})
 
     def heartbeat(self, _job_id: str, *, extend_seconds: float, **_: Any) -> Answer:
         self.leases.append(extend_seconds)
@@ -131,10 +134,20 @@ def test_job_that_gets_no_child_ends_with_the_cause_at_its_last_attempt(tmp_path
 
     (report,) = sick.deploy.reports
     assert (report["status"], report["reason"]) == ("FAILED", "RUNNER_BROKEN")
-    assert report["fence"] == LAST_ATTEMPT
+    assert report["fence"] == ATTEMPTS
     for part in ("Runner runner-1", "deploy again", "Resource temporarily unavailable"):
         assert part in report["errorMessage"], part
     assert list((tmp_path / "jobs").iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [1, ATTEMPTS + 2])
+def test_last_attempt_is_the_one_that_deploy_names(tmp_path: Path, limit: int) -> None:
+    sick = Sick(tmp_path, attempts=MANY, limit=limit)
+
+    sick.run()
+
+    (report,) = sick.deploy.reports
+    assert report["fence"] == limit
 
 
 def test_runner_that_starts_no_child_rests_ever_longer_before_it_claims_again(
@@ -145,22 +158,22 @@ def test_runner_that_starts_no_child_rests_ever_longer_before_it_claims_again(
     sick.run()
 
     first, *_, last = sick.stop.pauses
-    assert len(sick.stop.pauses) == LAST_ATTEMPT
+    assert len(sick.stop.pauses) == ATTEMPTS
     assert first <= FIRST_REST_SECONDS < last
-    assert sick.log.getvalue().count("event=claims_rest ") == LAST_ATTEMPT
+    assert sick.log.getvalue().count("event=claims_rest ") == ATTEMPTS
 
 
 def test_job_that_gets_no_child_is_given_back_while_other_runners_may_have_it(
     tmp_path: Path,
 ) -> None:
-    sick = Sick(tmp_path, attempts=LAST_ATTEMPT - 1)
+    sick = Sick(tmp_path, attempts=ATTEMPTS - 1)
 
     sick.run()
 
     assert sick.deploy.reports == []
     assert sick.deploy.leases[-1] == 1
-    assert sick.deploy.leases.count(1) == LAST_ATTEMPT - 1
-    assert sick.log.getvalue().count("event=left_to_lease ") == LAST_ATTEMPT - 1
+    assert sick.deploy.leases.count(1) == ATTEMPTS - 1
+    assert sick.log.getvalue().count("event=left_to_lease ") == ATTEMPTS - 1
 
 
 def test_full_disk_under_the_state_directory_is_named(

@@ -12,12 +12,13 @@ from funai.contract.status import JobStatus
 from funai.deploy.errors import DatabaseBusyError, DeployError
 from funai.deploy.events import repository as events
 from funai.deploy.events.model import Event
+from funai.deploy.jobs.candidates import Candidate, candidates
 from funai.deploy.jobs.ending import end_job
 from funai.deploy.jobs.model import Ending, JobView, is_replay, lost_lease, superseded
 from funai.deploy.jobs.repository import AppRunRepository, JobRepository
 from funai.deploy.jobs.service import unknown_job
 from funai.deploy.nodes.repository import NodeRepository
-from funai.deploy.placements.model import Chosen, Waiting, decide
+from funai.deploy.placements.model import Chosen, Room, Waiting, decide
 from funai.deploy.placements.repository import AppRepository, PlacementRepository
 from funai.deploy.routes_table.repository import bump_version
 
@@ -27,15 +28,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from funai.deploy.jobs.model import Extension, Job, Report
-    from funai.deploy.jobs.repository import Candidate
     from funai.deploy.nodes.model import Node
     from funai.deploy.parts import Parts
     from funai.deploy.placements.model import AppRow
     from funai.deploy.runners.service import RunnerService
 
 _LOG = logging.getLogger(__name__)
-#: Claimable jobs that are looked at together, and pages of them in one look. A job that no node can
-#: take must not hide a later one that some node can.
+#: Claimable jobs that are looked at together, and pages of them in one look, which also say why each
+#: waits. However many wait for a node, one that some node takes is found behind them.
 _PAGE = 100
 _PAGES = 10
 #: A node that does not answer holds up claims on it until it was asked in vain, not this request.
@@ -98,21 +98,28 @@ class LeaseService:
     def _look(self, claim: _Claim) -> JobView | None:
         for page in range(_PAGES):
             survey = self._parts.database.run(partial(self._survey, offset=page * _PAGE))
-            for candidate in survey.candidates:
-                claimed = self._try_safely(claim, candidate, survey)
-                if claimed is not None:
-                    return claimed
-            if len(survey.candidates) < _PAGE:
-                return None
-        return None
+            claimed = self._try_all(claim, survey)
+            if claimed is not None or len(survey.candidates) < _PAGE:
+                return claimed
+        return self._try_all(claim, self._parts.database.run(self._survey_of_room))
+
+    def _try_all(self, claim: _Claim, survey: _Survey) -> JobView | None:
+        tries = (self._try_safely(claim, candidate, survey) for candidate in survey.candidates)
+        return next((claimed for claimed in tries if claimed is not None), None)
 
     def _survey(self, connection: Connection, offset: int) -> _Survey:
         limits = self._parts.settings.limits
-        candidates = JobRepository(connection).candidates(limits.max_attempts, _PAGE, offset)
-        if not candidates:
+        found = candidates(connection, limits.max_attempts, _PAGE, offset)
+        if not found:
             return _Survey([], [], {})
         nodes = NodeRepository(connection, self._parts.node_stale).all()
-        return _Survey(candidates, nodes, PlacementRepository(connection).load())
+        return _Survey(found, nodes, PlacementRepository(connection).load())
+
+    def _survey_of_room(self, connection: Connection) -> _Survey:
+        limits = self._parts.settings.limits
+        nodes = NodeRepository(connection, self._parts.node_stale).all()
+        found = candidates(connection, limits.max_attempts, _PAGE, 0, Room.on(nodes))
+        return _Survey(found, nodes, PlacementRepository(connection).load())
 
     def _try_safely(self, claim: _Claim, candidate: Candidate, survey: _Survey) -> JobView | None:
         """Try one; whatever is wrong with it, later ones get their turn."""
@@ -176,7 +183,9 @@ class LeaseService:
         placements.put(app_id, node.id)
         self._record_claim(connection, before, after, node)
         self._change_app(connection, row, node)
-        return JobView(after, node, lease_seconds=claim.lease_seconds)
+        return JobView(
+            after, node, lease_seconds=claim.lease_seconds, max_attempts=limits.max_attempts
+        )
 
     def _record_claim(self, connection: Connection, before: Job, taken: Job, node: Node) -> None:
         events.record(

@@ -126,6 +126,8 @@ class JobView:
     node: Node | None = None
     #: Seconds, in the answer to a claim only.
     lease_seconds: int | None = None
+    #: Attempts that a job has, likewise.
+    max_attempts: int | None = None
     #: Whether node and URLs are part of this answer (contract, section 2).
     with_node: bool = True
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from funai.contract.status import JobStatus
+from funai.deploy.jobs.candidates import Candidate
 from funai.deploy.jobs.leases import explain
-from funai.deploy.jobs.repository import Candidate, JobRepository
+from funai.deploy.jobs.repository import JobRepository
 from funai.deploy.placements.model import Waiting
 from funai.deploy.placements.repository import AppRepository
 

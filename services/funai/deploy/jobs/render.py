@@ -50,6 +50,7 @@ class JobRenderer:
             "fence": job.fence,
             "attempt": job.attempt,
             "leaseSeconds": view.lease_seconds,
+            "maxAttempts": view.max_attempts,
             "phase": job.phase,
             "phaseMessage": job.phase_message,
             "reasonCode": job.reason_code,

@@ -6,14 +6,12 @@ placement, route version.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     and_,
     case,
     delete,
-    exists,
     func,
     insert,
     literal,
@@ -27,6 +25,7 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from funai.contract.status import JobStatus
 from funai.deploy.job_logs.repository import delete_logs
+from funai.deploy.jobs.candidates import LEASE_OVER
 from funai.deploy.jobs.model import (
     MAX_ERROR,
     MAX_REASON,
@@ -41,7 +40,7 @@ from funai.deploy.jobs.model import (
 from funai.deploy.jobs.newest import NEWEST_FIRST, newest_ids
 from funai.deploy.jobs.payload import dump, load
 from funai.deploy.nodes import repository as nodes
-from funai.deploy.schema import NOW, NOW_MS, app, app_run, job, job_event, node, placement
+from funai.deploy.schema import NOW, NOW_MS, app_run, job, job_event, node, placement
 from funai.deploy.wire import clean, keep_tail
 
 if TYPE_CHECKING:
@@ -52,23 +51,6 @@ if TYPE_CHECKING:
 _IS_PENDING = job.c.status == JobStatus.PENDING.value
 _IS_RUNNING = job.c.status == JobStatus.RUNNING.value
 _IS_ACTIVE = or_(_IS_PENDING, _IS_RUNNING)
-_LEASE_OVER = or_(job.c.lease_expire_at.is_(None), job.c.lease_expire_at <= NOW_MS)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A job that may be claimed, and where its app is placed."""
-
-    job_id: str
-    app_id: str
-    status: str
-    placed_on: int | None
-    reason: str | None
-
-    @classmethod
-    def of(cls, found: Job) -> Candidate:
-        """Return a job as one whose placement nobody asks for."""
-        return cls(found.id, found.app_id, found.status, None, found.reason)
 
 
 class JobRepository:
@@ -165,31 +147,6 @@ class JobRepository:
         delete_logs(self._connection, old)
         self._connection.execute(delete(job).where(ended))
 
-    def candidates(self, max_attempts: int, limit: int, offset: int) -> list[Candidate]:
-        """Return jobs that may be claimed, oldest first, without locking any.
-
-        A job whose lease ran out keeps its place in the order, so it does not starve; one that is to
-        make room for a newer one is not handed out again. A PENDING one waits for its app's RUNNING one,
-        and all jobs of an app that is paused wait.
-        """
-        expired = and_(
-            _IS_RUNNING, _LEASE_OVER, job.c.attempt < max_attempts, job.c.superseded_by.is_(None)
-        )
-        other = job.alias()
-        blocked = exists().where(
-            other.c.app_id == job.c.app_id, other.c.status == JobStatus.RUNNING.value
-        )
-        rows = self._connection.execute(
-            select(job.c.id, job.c.app_id, job.c.status, job.c.reason, placement.c.node_id)
-            .outerjoin(placement, placement.c.app_id == job.c.app_id)
-            .outerjoin(app, app.c.app_id == job.c.app_id)
-            .where(or_(and_(_IS_PENDING, ~blocked), expired), app.c.paused_at.is_(None))
-            .order_by(job.c.create_time, job.c.id)
-            .limit(limit)
-            .offset(offset)
-        )
-        return [Candidate(row.id, row.app_id, row.status, row.node_id, row.reason) for row in rows]
-
     def take(
         self,
         job_id: str,
@@ -204,7 +161,7 @@ class JobRepository:
 
         :param limit: attempts that a job has
         """
-        free = or_(_IS_PENDING, and_(_IS_RUNNING, _LEASE_OVER))
+        free = or_(_IS_PENDING, and_(_IS_RUNNING, LEASE_OVER))
         return self._change(
             job_id,
             and_(free, job.c.attempt < limit),
@@ -265,9 +222,9 @@ class JobRepository:
     def overdue(self, max_attempts: int, max_running_seconds: int, limit: int) -> list[Job]:
         """Return RUNNING jobs that are past a limit or whose lease ran out, oldest first."""
         too_long = text("started_at < UTC_TIMESTAMP(6) - INTERVAL :seconds SECOND")
-        used_up = and_(_LEASE_OVER, job.c.attempt >= max_attempts)
+        used_up = and_(LEASE_OVER, job.c.attempt >= max_attempts)
         unsaid = and_(
-            _LEASE_OVER, or_(job.c.reason_code.is_(None), job.c.superseded_by.is_not(None))
+            LEASE_OVER, or_(job.c.reason_code.is_(None), job.c.superseded_by.is_not(None))
         )
         rows = self._connection.execute(
             select(job)

@@ -93,6 +93,28 @@ class Waiting:
     reason: str
 
 
+@dataclass(frozen=True)
+class Room:
+    """Which apps some node takes, without a look at each: what :func:`decide` says of all at once."""
+
+    #: Ids of nodes that take deploys of apps placed on them.
+    at_home: frozenset[int]
+    #: Ids of all nodes; an app that is placed on none of them counts as new.
+    known: frozenset[int]
+    #: Whether some node takes new apps.
+    for_new: bool
+
+    @classmethod
+    def on(cls, nodes: Iterable[Node]) -> Room:
+        """Return the room on these nodes."""
+        all_of = list(nodes)
+        return cls(
+            frozenset(node.id for node in all_of if refusal(node, new_app=False) is None),
+            frozenset(node.id for node in all_of),
+            any(refusal(node, new_app=True) is None for node in all_of),
+        )
+
+
 def decide(
     app_id: str, placed_on: int | None, nodes: Iterable[Node], load: Mapping[int, int]
 ) -> Chosen | Waiting:
