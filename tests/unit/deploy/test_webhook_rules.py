@@ -76,6 +76,8 @@ def test_no_file_is_no_webhook(tmp_path: Path) -> None:
         pytest.param({"url": "https://h/#hidden"}, "must have a url", id="fragment"),
         pytest.param({"url": "https://h:0/"}, "must have a url", id="port 0"),
         pytest.param({"url": "https://h:99999/"}, "must have a url", id="port"),
+        pytest.param({"url": "https://a..b/"}, "must have a url", id="empty label"),
+        pytest.param({"url": f"https://{'a' * 64}.b/"}, "must have a url", id="long label"),
         pytest.param({"url": "https://[h/"}, "must have a url", id="bracket"),
         pytest.param({"url": "https://h/\r\nX: hidden"}, "must have a url", id="header"),
         pytest.param({"url": "https://h/a b"}, "must have a url", id="space"),

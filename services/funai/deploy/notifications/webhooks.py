@@ -69,9 +69,12 @@ def _is_usable(url: str) -> bool:
         return False
     try:
         parts = urlsplit(url)
+        host = parts.hostname or ""
+        # Refuses labels that are empty or too long, at which a look-up of the name would raise.
+        host.encode("idna")
         return (
             parts.scheme in {"http", "https"}
-            and bool(parts.hostname)
+            and bool(host)
             and parts.port != 0
             and "@" not in parts.netloc
             and "#" not in url
