@@ -10,7 +10,7 @@ import pytest
 from tests.integration.deploy.agent_stub import AgentStub
 from tests.integration.deploy.revision_calls import APP, app, deploy_built
 from tests.integration.deploy.test_operators import eventually
-from tests.integration.deploy_process import API, GATEWAY
+from tests.integration.deploy_process import ADMIN, API, GATEWAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,12 @@ def fence_of(deploy: DeployProcess, app_id: str = APP) -> int:
     return int(rows[0]["fence"]) if rows else 0
 
 
+def routes(deploy: DeployProcess) -> dict[str, str]:
+    """Return the address of each app that has a route."""
+    found = deploy.call("GET", "/internal/routes", None, GATEWAY)[1]["data"]["routes"]
+    return {route["appId"]: route["address"] for route in found}
+
+
 def seen(app_id: str, fence: object, job: str | None = None) -> dict[str, Any]:
     serving = {"jobId": job, "fence": fence, "image": "i", "release": "r"} if job else None
     return {"appId": app_id, "highestFence": fence, "serving": serving}
@@ -57,12 +63,12 @@ def test_fences_are_raised_to_what_the_node_has_seen(
     assert eventually(lambda: fence_of(deploy) == first["fence"] + 7)
     assert eventually(lambda: fence_of(deploy, "made-later") == 3)
     assert fence_of(deploy, "no-number") == 0
-    routes = deploy.call("GET", "/internal/routes", None, GATEWAY)[1]["data"]["routes"]
-    assert {route["appId"] for route in routes} == {APP, "made-later"}
+    # The fences go first, then, app by app, what serves.
+    assert eventually(lambda: set(routes(deploy)) == {APP, "made-later"})
     made_later = deploy.call("GET", "/deploy/apps/made-later", None, API)[1]["data"]
     assert (made_later["state"], made_later["node"]) == ("RUNNING", "node-1")
+    assert eventually(lambda: app(deploy)["unconfirmedJobId"] == "a-job-of-later")
     found = app(deploy)
-    assert found["unconfirmedJobId"] == "a-job-of-later"
     assert "restored" in found["reason"]
     assert found["revision"]["number"] == 1
     deploy.create(APP)
@@ -112,11 +118,10 @@ def test_route_follows_the_node_of_the_newest_claim(
         for _ in range(2):
             deploy.beat("node-2", agentBaseUrl=other.url, gatewayBaseUrl="http://127.0.0.1:8099")
         assert eventually(lambda: fence_of(deploy) == first["fence"] + 2)
+        assert eventually(lambda: routes(deploy) == {APP: "127.0.0.1:8099"})
     finally:
         other.close()
 
-    routes = deploy.call("GET", "/internal/routes", None, GATEWAY)[1]["data"]["routes"]
-    assert [(route["appId"], route["address"]) for route in routes] == [(APP, "127.0.0.1:8099")]
     assert app(deploy)["node"] == "node-2"
 
 
@@ -135,11 +140,14 @@ def test_what_was_deployed_after_the_restore_keeps_its_route(
         other.fences = [seen(APP, first["fence"] + 9, "job-before-the-restore")]
         other.fences_status = None
         assert eventually(lambda: fence_of(deploy) == first["fence"] + 9)
+        # Whoever gets a job for that node knows that all it said was taken in.
+        deploy.call("POST", "/admin/runtime-nodes/set-enabled?name=node-1&enabled=off", None, ADMIN)
+        deploy.create("elsewhere")
+        assert deploy.claimed(waitSeconds=20)["runtimeNode"]["name"] == "node-2"
     finally:
         other.close()
 
-    routes = deploy.call("GET", "/internal/routes", None, GATEWAY)[1]["data"]["routes"]
-    assert [(route["appId"], route["address"]) for route in routes] == [(APP, "127.0.0.1:80")]
+    assert routes(deploy)[APP] == "127.0.0.1:80"
     assert app(deploy)["unconfirmedJobId"] is None
 
 
