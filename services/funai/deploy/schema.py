@@ -130,8 +130,6 @@ app = Table(
     Column("deploy_seq", BigInteger),
     Column("fence", BigInteger),
     Column("route_node_id", BigInteger),
-    Column("leftover_node_id", BigInteger),
-    Column("leftover_user_id", String(64)),
     *_times(),
     #: Jobs in a row that ended without a word of their runner.
     Column("crashes", Integer),
@@ -144,6 +142,17 @@ app = Table(
     Column("closing_fence", BigInteger),
     #: A job whose version serves although the job did not succeed, as its node said.
     Column("unconfirmed_job_id", String(64)),
+)
+
+#: One row per app and node that is still to be cleared of it.
+leftover = Table(
+    "fun_ai_deploy_leftover",
+    metadata,
+    Column("app_id", String(64), primary_key=True),
+    Column("node_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("user_id", String(64)),
+    Column("fence", BigInteger),
+    *_times(),
 )
 
 #: One row per notice and webhook.

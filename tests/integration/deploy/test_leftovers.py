@@ -8,6 +8,7 @@ import pytest
 
 from tests.integration.deploy.agent_stub import AgentStub
 from tests.integration.deploy.test_operators import eventually
+from tests.integration.deploy_process import ADMIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 DELETE = "/agent/apps/delete"
 UNKNOWN_NODE = 999
+DONE = (200, {"status": "DONE"})
 
 
 @pytest.fixture
@@ -28,6 +30,12 @@ def deploy(start_deploy: Callable[..., DeployProcess], agent: AgentStub) -> Depl
     )
 
 
+@pytest.fixture
+def moving(start_deploy: Callable[..., DeployProcess]) -> DeployProcess:
+    """A Deploy that looks often, and takes no node for stale."""
+    return start_deploy(DEPLOY_REAPER_SECONDS="0.05")
+
+
 def beat(deploy: DeployProcess, name: str, agent: AgentStub) -> int:
     answer = deploy.beat(name, agentBaseUrl=agent.url)[1]
     return int(answer["data"]["id"]["value"])
@@ -36,15 +44,18 @@ def beat(deploy: DeployProcess, name: str, agent: AgentStub) -> int:
 def leave(deploy: DeployProcess, node_id: int, *app_ids: str, hours: int = 2) -> None:
     """Note that the apps were left on the node so long ago."""
     at = f"UTC_TIMESTAMP(6) - INTERVAL {hours} HOUR"
-    rows = ", ".join(f"('{app_id}', 1, 5, {node_id}, '7', {at}, {at})" for app_id in app_ids)
+    apps = ", ".join(f"('{app_id}', 1, 5, {at}, {at})" for app_id in app_ids)
+    notes = ", ".join(f"('{app_id}', {node_id}, '7', 5, {at}, {at})" for app_id in app_ids)
     deploy.schema.execute(
-        "INSERT INTO fun_ai_deploy_app (app_id, deploy_seq, fence, leftover_node_id,"
-        f" leftover_user_id, create_time, update_time) VALUES {rows}"
+        "INSERT IGNORE INTO fun_ai_deploy_app (app_id, deploy_seq, fence, create_time, update_time)"
+        f" VALUES {apps}",
+        "INSERT INTO fun_ai_deploy_leftover (app_id, node_id, user_id, fence, create_time,"
+        f" update_time) VALUES {notes}",
     )
 
 
 def left(deploy: DeployProcess, node_id: int) -> int:
-    query = "SELECT COUNT(*) AS n FROM fun_ai_deploy_app WHERE leftover_node_id = %s"
+    query = "SELECT COUNT(*) AS n FROM fun_ai_deploy_leftover WHERE node_id = %s"
     return int(deploy.schema.rows(query, node_id)[0]["n"])
 
 
@@ -127,6 +138,75 @@ def test_node_that_cannot_be_asked_keeps_no_other_from_being_cleared(
 
     assert eventually(lambda: left(deploy, node_id) == 0)
     assert left(deploy, odd) == 1
+
+
+def test_app_that_left_two_nodes_is_removed_from_both(
+    moving: DeployProcess, agent: AgentStub
+) -> None:
+    """Both were away when it moved on."""
+    other, third = AgentStub(), AgentStub()
+    agent.answer = other.answer = (503, {"detail": "the engine is away"})
+    try:
+        nodes = [beat(moving, "node-1", agent), beat(moving, "node-2", other)]
+        target = beat(moving, "node-3", third)
+        for node_id in (nodes[0], nodes[1], target):
+            move(moving, node_id)
+        assert [left(moving, node_id) for node_id in (*nodes, target)] == [1, 1, 0]
+
+        agent.answer = other.answer = DONE
+        moving.schema.execute(
+            "UPDATE fun_ai_deploy_leftover SET update_time = update_time - INTERVAL 1 MINUTE"
+        )
+
+        assert eventually(lambda: [left(moving, node_id) for node_id in nodes] == [0, 0])
+        for asked in (agent, other):
+            assert asked.calls[-1][:2] == (DELETE, {"userId": "1", "appId": "shop", "fence": 3})
+        assert third.calls == []
+    finally:
+        other.close()
+        third.close()
+
+
+def test_app_that_comes_back_is_not_removed(moving: DeployProcess, agent: AgentStub) -> None:
+    other = AgentStub()
+    try:
+        first, second = beat(moving, "node-1", agent), beat(moving, "node-2", other)
+        for node_id in (first, second, first):
+            move(moving, node_id)
+
+        assert (left(moving, first), left(moving, second)) == (0, 1)
+    finally:
+        other.close()
+
+
+def test_note_of_a_later_move_outlives_the_end_of_an_earlier_removal(
+    moving: DeployProcess, agent: AgentStub
+) -> None:
+    node_id = beat(moving, "node-1", agent)
+    agent.hold.clear()
+    leave(moving, node_id, "shop")
+    assert eventually(lambda: len(agent.calls) == 1)
+    # It came back, and left once more, while the node removed what it had left first.
+    moving.schema.execute("UPDATE fun_ai_deploy_app SET fence = 9")
+    moving.schema.execute(
+        "UPDATE fun_ai_deploy_leftover SET fence = 9, update_time = UTC_TIMESTAMP(6) - INTERVAL 1 HOUR"
+    )
+
+    agent.hold.set()
+
+    assert eventually(lambda: left(moving, node_id) == 0)
+    assert [body["fence"] for _, body, _ in agent.calls] == [5, 9]
+
+
+def move(deploy: DeployProcess, node_id: int) -> None:
+    """Deploy the app to the node, wherever it was."""
+    if deploy.schema.rows("SELECT 1 FROM fun_ai_deploy_runtime_placement"):
+        body = {"appId": "shop", "targetNodeId": node_id}
+        deploy.call("POST", "/admin/runtime-nodes/reassign", body, ADMIN)
+    deploy.create("shop")
+    job = deploy.claimed()
+    assert job["runtimeNode"]["id"]["value"] == node_id
+    assert deploy.report(job, "SUCCEEDED")[1]["code"] == 200
 
 
 def reason(deploy: DeployProcess, app_id: str) -> str | None:

@@ -59,6 +59,7 @@ OWN_TABLES = [
     "fun_ai_deploy_route_version",
     "fun_ai_deploy_alive",
     "fun_ai_deploy_webhook_delivery",
+    "fun_ai_deploy_leftover",
     "fun_ai_deploy_app_settings",
     "fun_ai_deploy_alembic_version",
 ]
@@ -163,6 +164,25 @@ def test_apps_keep_the_routes_that_they_have(production: Schema) -> None:
         ("102", 2),
         ("103", None),
     ]
+
+
+def test_notes_of_nodes_that_apps_left_are_kept(empty_schema: Schema) -> None:
+    """As they were before each node had one of its own."""
+    migrate(empty_schema)
+    empty_schema.execute(
+        "DROP TABLE fun_ai_deploy_leftover",
+        "UPDATE fun_ai_deploy_alembic_version SET version_num = '0009'",
+        "INSERT INTO fun_ai_deploy_app (app_id, deploy_seq, fence, leftover_node_id, leftover_user_id,"
+        f" create_time, update_time) VALUES ('left', 1, 5, 2, '7', '{LOCAL}', '{LOCAL}'),"
+        f" ('placed', 1, 6, NULL, NULL, '{LOCAL}', '{LOCAL}')",
+    )
+
+    assert migrate(empty_schema) == "changed"
+
+    rows = empty_schema.rows("SELECT app_id, node_id, user_id, fence FROM fun_ai_deploy_leftover")
+    assert rows == [{"app_id": "left", "node_id": 2, "user_id": "7", "fence": 5}]
+    query = "SELECT app_id FROM fun_ai_deploy_app WHERE leftover_node_id IS NOT NULL"
+    assert empty_schema.rows(query) == []
 
 
 def test_migration_that_was_cut_off_goes_on(production: Schema) -> None:

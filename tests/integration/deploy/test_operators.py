@@ -108,7 +108,7 @@ def test_cleanup_of_a_node_that_hangs_is_in_time_and_repeated(
     assert cleaned["data"]["purge"]["deletedJobs"] == 1
     assert cleaned["data"]["imageTags"] == ["registry.test/demo:1"]
     assert eventually(lambda: len(agent.calls) >= 2)
-    query = "SELECT app_id FROM fun_ai_deploy_app WHERE leftover_node_id IS NOT NULL"
+    query = "SELECT app_id FROM fun_ai_deploy_leftover"
     assert eventually(lambda: deploy.schema.rows(query) == [])
 
 

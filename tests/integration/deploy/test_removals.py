@@ -79,7 +79,7 @@ def check_cancelled(deploy: DeployProcess, receiver: Receiver, job_id: str) -> N
 def check_cleared(deploy: DeployProcess, agent: AgentStub, job: dict[str, Any]) -> None:
     """The node is asked once more, above all calls of the job, and then there is nothing left."""
     assert eventually(lambda: deletes(agent) != [] and deletes(agent)[-1]["fence"] > job["fence"])
-    query = "SELECT app_id FROM fun_ai_deploy_app WHERE leftover_node_id IS NOT NULL"
+    query = "SELECT app_id FROM fun_ai_deploy_leftover"
     assert eventually(lambda: deploy.schema.rows(query) == [])
 
 
@@ -123,7 +123,7 @@ def test_job_that_nobody_claimed_during_a_cleanup_ends_and_leaves_nothing(
 
     assert answer["purge"]["deletedJobs"] == 2
     check_cancelled(deploy, receiver, job["id"])
-    query = "SELECT app_id FROM fun_ai_deploy_app WHERE leftover_node_id IS NOT NULL"
+    query = "SELECT app_id FROM fun_ai_deploy_leftover"
     assert deploy.schema.rows(query) == []
 
 

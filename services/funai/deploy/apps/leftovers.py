@@ -12,7 +12,7 @@ from funai.background import keep_running
 from funai.deploy.apps.agent import DELETE_SECONDS, target
 from funai.deploy.errors import DatabaseAwayError, UnavailableError
 from funai.deploy.nodes.repository import NodeRepository
-from funai.deploy.placements.repository import AppRepository
+from funai.deploy.placements.leftovers import LeftoverRepository
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -63,7 +63,7 @@ class LeftoverSweeper:
 
     def _survey(self, connection: Connection) -> tuple[dict[int, Node], list[int]]:
         nodes = NodeRepository(connection, self._parts.node_stale).all()
-        return {node.id: node for node in nodes}, AppRepository(connection).nodes_with_leftovers()
+        return {node.id: node for node in nodes}, LeftoverRepository(connection).nodes()
 
     def _clear_safely(self, node_id: int, node: Node | None) -> None:
         """Clear one node; whatever goes wrong there, the others get their turn."""
@@ -77,7 +77,7 @@ class LeftoverSweeper:
     def _clear(self, node_id: int, node: Node | None) -> None:
         """Clear one node until it fails: one that hangs must not keep the others waiting."""
         for leftover in self._parts.database.run(
-            lambda c: AppRepository(c).leftovers(node_id, _BATCH)
+            lambda c: LeftoverRepository(c).of_node(node_id, _BATCH)
         ):
             if self._stop.is_set():
                 return
@@ -98,9 +98,8 @@ class LeftoverSweeper:
         """Write down what became of it; a row that somebody holds gets its turn in the next sweep."""
 
         def work(connection: Connection) -> None:
-            apps = AppRepository(connection)
-            note = apps.forget_leftover if is_gone else apps.postpone_leftover
-            note(leftover.app_id, leftover.node_id)
+            notes = LeftoverRepository(connection)
+            (notes.forget if is_gone else notes.postpone)(leftover)
 
         try:
             self._parts.database.run(work)

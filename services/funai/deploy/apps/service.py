@@ -16,6 +16,7 @@ from funai.deploy.jobs.ending import end_job
 from funai.deploy.jobs.model import ACTOR_API, CANCELLED_BY_CALLER, Ending
 from funai.deploy.jobs.repository import JobRepository
 from funai.deploy.nodes.repository import NodeRepository
+from funai.deploy.placements.leftovers import LeftoverRepository
 from funai.deploy.placements.repository import AppRepository, PlacementRepository
 from funai.deploy.revisions import repository as revisions
 from funai.deploy.routes_table.repository import bump_version
@@ -144,9 +145,8 @@ class AppService:
         def work(connection: Connection) -> Purged:
             purged = self._purge(connection, app_id, told=home.fence)
             if left is not None:
-                AppRepository(connection).change(
-                    app_id, leftover_node_id=left.id, leftover_user_id=user_id
-                )
+                fence = AppRepository(connection).get(app_id).fence
+                LeftoverRepository(connection).note(app_id, left.id, user_id, fence)
             return purged
 
         purged = self._parts.database.run(work)
@@ -210,7 +210,8 @@ class AppService:
         has_come = claimed is not None or (told is not None and row.fence > told)
         if has_come and node_id is not None:
             user_id = None if claimed is None else claimed.user_id
-            apps.change(app_id, leftover_node_id=node_id, leftover_user_id=user_id)
+            fence = apps.get(app_id).fence
+            LeftoverRepository(connection).note(app_id, node_id, user_id, fence)
         purged = repository.purge(connection, app_id)
         revisions.purge(connection, app_id)
         if row.route_node_id is not None:

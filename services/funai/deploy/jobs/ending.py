@@ -9,6 +9,7 @@ from funai.contract.status import JobStatus
 from funai.deploy.events import repository as events
 from funai.deploy.events.model import Event
 from funai.deploy.jobs.repository import AppRunRepository, JobRepository
+from funai.deploy.placements.leftovers import LeftoverRepository
 from funai.deploy.placements.repository import AppRepository
 from funai.deploy.revisions.recording import follow_job
 from funai.deploy.routes_table.repository import bump_version
@@ -69,10 +70,11 @@ def _close_claims(connection: Connection, ended: Job, node_id: int) -> None:
 def _move_route(connection: Connection, ended: Job, node_id: int) -> None:
     """Send the app's requests to the node that serves it now; the old node is to be cleared."""
     apps = AppRepository(connection)
-    before = apps.get(ended.app_id).route_node_id
+    row = apps.get(ended.app_id)
+    before = row.route_node_id
     if before == node_id:
         return
     apps.change(ended.app_id, route_node_id=node_id)
     if before is not None:
-        apps.change(ended.app_id, leftover_node_id=before, leftover_user_id=ended.user_id)
+        LeftoverRepository(connection).note(ended.app_id, before, ended.user_id, row.fence)
     bump_version(connection)

@@ -18,6 +18,7 @@ from funai.deploy.jobs.model import Ending, JobView, is_replay, lost_lease, supe
 from funai.deploy.jobs.repository import AppRunRepository, JobRepository
 from funai.deploy.jobs.service import unknown_job
 from funai.deploy.nodes.repository import NodeRepository
+from funai.deploy.placements.leftovers import LeftoverRepository
 from funai.deploy.placements.model import Chosen, Room, Waiting, decide
 from funai.deploy.placements.repository import AppRepository, PlacementRepository
 from funai.deploy.routes_table.repository import bump_version
@@ -210,8 +211,7 @@ class LeaseService:
     def _change_app(self, connection: Connection, row: AppRow, node: Node) -> None:
         """Raise the fence; make the route where the app has none yet."""
         values: dict[str, int | str | None] = {"fence": row.fence + 1}
-        if row.leftover_node_id == node.id:
-            values["leftover_node_id"] = None
+        LeftoverRepository(connection).forget_on(row.app_id, node.id)
         if row.route_node_id is None:
             values["route_node_id"] = node.id
         AppRepository(connection).change(row.app_id, **values)

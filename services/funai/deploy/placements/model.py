@@ -57,8 +57,6 @@ class AppRow:
     fence: int = 0
     #: The node that the edge sends the app's requests to.
     route_node_id: int | None = None
-    #: A node on which containers of the app are still to be removed.
-    leftover_node_id: int | None = None
     #: Jobs in a row that ended without a word of their runner.
     crashes: int = 0
     pause: Pause | None = None
@@ -73,6 +71,9 @@ class Leftover:
     app_id: str
     node_id: int
     user_id: str
+    #: The app's highest one when it left.
+    noted_fence: int
+    #: The app's highest one now, with which the node is told.
     fence: int
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, select, text, true, update
+from sqlalchemy import delete, func, select, true, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 
-from funai.deploy.placements.model import AppRow, Leftover, Pause, Placement
+from funai.deploy.placements.model import AppRow, Pause, Placement
 from funai.deploy.schema import NOW, NOW_MS, app, job, placement
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy import ColumnElement, Connection, Row
-
-#: How long an app's old container stays after a move: gateways switch meanwhile and requests end.
-LEFTOVER_SECONDS = 10
 
 
 class PlacementRepository:
@@ -182,41 +179,6 @@ class AppRepository:
         rows = self._connection.execute(select(app).where(app.c.app_id.in_(app_ids)))
         return {row.app_id: _app_row(row) for row in rows}
 
-    def forget_leftover(self, app_id: str, node_id: int) -> None:
-        """Drop the note about this node, and about no other."""
-        self._connection.execute(
-            update(app)
-            .where(app.c.app_id == app_id, app.c.leftover_node_id == node_id)
-            .values(leftover_node_id=None, leftover_user_id=None, update_time=NOW)
-        )
-
-    def postpone_leftover(self, app_id: str, node_id: int) -> None:
-        """Let the node's other leftovers have their turn first."""
-        self._connection.execute(
-            update(app)
-            .where(app.c.app_id == app_id, app.c.leftover_node_id == node_id)
-            .values(update_time=NOW)
-        )
-
-    def nodes_with_leftovers(self) -> list[int]:
-        """Return the ids of nodes, known ones or not, from which something is to be removed."""
-        node_id = app.c.leftover_node_id
-        query = select(node_id).where(node_id.is_not(None)).distinct().order_by(node_id)
-        return list(self._connection.execute(query).scalars())
-
-    def leftovers(self, node_id: int, limit: int) -> list[Leftover]:
-        """Return what is to be removed from the node, what waits longest first."""
-        rows = self._connection.execute(
-            select(app.c.app_id, app.c.leftover_user_id, app.c.fence)
-            .where(
-                app.c.leftover_node_id == node_id,
-                app.c.update_time < func.date_sub(NOW, text(f"INTERVAL {LEFTOVER_SECONDS} SECOND")),
-            )
-            .order_by(app.c.update_time, app.c.app_id)
-            .limit(limit)
-        )
-        return [Leftover(row[0], node_id, row[1] or "0", row[2]) for row in rows]
-
     def _locked(self, app_id: str) -> AppRow | None:
         row = self._connection.execute(
             select(app).where(app.c.app_id == app_id).with_for_update()
@@ -230,7 +192,6 @@ def _app_row(row: Row[Any]) -> AppRow:
         deploy_seq=row.deploy_seq,
         fence=row.fence,
         route_node_id=row.route_node_id,
-        leftover_node_id=row.leftover_node_id,
         crashes=row.crashes,
         pause=None
         if row.paused_at is None
