@@ -81,8 +81,8 @@ else:
 class Placements(t.Protocol):
     """What the module needs of Deploy; the tests pass a fake."""
 
-    def get_node(self, name: str) -> NodeRecord | None:
-        """Return the node's record, or None where Deploy knows no such node."""
+    def list_nodes(self) -> list[NodeRecord]:
+        """Return the nodes that Deploy knows."""
 
     def get_placements(self, node_id: int) -> list[str]:
         """Return the ids of the apps placed on the node."""
@@ -96,15 +96,17 @@ def converge(deploy: Placements, params: dict[str, t.Any], *, check_mode: bool) 
 
     :raises DeployError: where Deploy refuses, or knows no such node
     """
-    record = deploy.get_node(params["node"])
-    if record is None:
-        msg = f"Deploy knows no node {params['node']!r}"
+    app_id, name = params["app_id"], params["node"]
+    nodes = {record.node.name: record.node_id for record in deploy.list_nodes()}
+    if name not in nodes:
+        msg = f"Deploy knows no node {name!r}"
         raise DeployError(msg)
-    changed = params["app_id"] not in deploy.get_placements(record.node_id)
+    homes = (node for node, number in nodes.items() if app_id in deploy.get_placements(number))
+    home = next(homes, None)
+    changed = home != name
     if changed and not check_mode:
-        deploy.place_app(params["app_id"], record.node_id)
-    after = {"app_id": params["app_id"], "node": params["node"]}
-    before = {**after, "node": None} if changed else after
+        deploy.place_app(app_id, nodes[name])
+    before, after = {"app_id": app_id, "node": home}, {"app_id": app_id, "node": name}
     return {"changed": changed, "placement": after, "diff": {"before": before, "after": after}}
 
 

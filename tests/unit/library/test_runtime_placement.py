@@ -18,10 +18,19 @@ class FakeDeploy:
         self.apps = {1: ["a1"], 2: ["a2"]}
         self.writes: list[str] = []
 
-    def get_node(self, name: str) -> NodeRecord | None:
-        number = {"runtime-01": 1, "runtime-02": 2}.get(name)
-        node = Node(name, f"http://{name}:7005", f"http://{name}")
-        return NodeRecord(number, node, "HEALTHY", None, None, None) if number else None
+    def list_nodes(self) -> list[NodeRecord]:
+        names = {1: "runtime-01", 2: "runtime-02"}
+        return [
+            NodeRecord(
+                number,
+                Node(name, f"http://{name}:7005", f"http://{name}"),
+                "HEALTHY",
+                None,
+                None,
+                None,
+            )
+            for number, name in names.items()
+        ]
 
     def get_placements(self, node_id: int) -> list[str]:
         return self.apps[node_id]
@@ -46,6 +55,8 @@ def test_app_is_placed_once(*, check_mode: bool) -> None:
 
     assert first["changed"]
     assert first["placement"] == {"app_id": "a1", "node": "runtime-02"}
+    assert first["diff"]["before"] == {"app_id": "a1", "node": "runtime-01"}
+    assert first["diff"]["after"] == first["placement"]
     assert bool(deploy.writes) is not check_mode
     if not check_mode:
         second = runtime_placement.converge(deploy, options(), check_mode=False)
@@ -59,6 +70,13 @@ def test_app_that_is_there_already_stays() -> None:
 
     assert not result["changed"]
     assert deploy.writes == []
+
+
+def test_app_that_is_placed_nowhere_has_no_node_before() -> None:
+    result = runtime_placement.converge(FakeDeploy(), options(app_id="a3"), check_mode=False)
+
+    assert result["changed"]
+    assert result["diff"]["before"] == {"app_id": "a3", "node": None}
 
 
 def test_unknown_node_is_refused() -> None:
