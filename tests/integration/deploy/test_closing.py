@@ -111,7 +111,11 @@ def test_version_of_a_job_that_was_cut_off_is_said_to_serve(
 def test_later_failure_leaves_what_serves_unconfirmed(
     deploy: DeployProcess, agent: AgentStub
 ) -> None:
-    serve(agent, fail(deploy))
+    deploy.create(APP)
+    job = deploy.claimed()
+    # Before the end, which the node may be told of at once.
+    serve(agent, job)
+    deploy.report(job, "FAILED", errorMessage="no")
     assert eventually(lambda: app(deploy)["unconfirmedJobId"] is not None)
     first = app(deploy)["unconfirmedJobId"]
 
