@@ -60,8 +60,9 @@ class AgentStub:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
                 while status == OK and not stub.hold.wait(0.05) and not self._is_reader_gone():
                     pass
-                self.wfile.write(b"0\r\n\r\n")
+                # First: a reader that has gone may let the write fail.
                 stub.log_ended.set()
+                self.wfile.write(b"0\r\n\r\n")
 
             def _say_fences(self) -> None:
                 stub.asked += 1
