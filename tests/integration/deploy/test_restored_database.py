@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from tests.integration.deploy_process import DeployProcess
 
+#: A claim waits so long for the word of a node.
+HEARING_SECONDS = 2
+
 
 @pytest.fixture
 def agent(deploy: DeployProcess) -> Iterator[AgentStub]:
@@ -90,7 +93,7 @@ def test_word_of_a_node_that_cannot_be_kept_holds_up_no_claim(
 
     assert deploy.claimed()["appId"] == APP
     deploy.schema.rows("DROP TRIGGER refuse")
-    assert eventually(lambda: fence_of(deploy, "refused") == 3, seconds=15)
+    assert eventually(lambda: fence_of(deploy, "refused") == 3)
 
 
 def test_node_that_knows_no_more_changes_nothing(deploy: DeployProcess, agent: AgentStub) -> None:
@@ -168,6 +171,16 @@ def test_claims_wait_for_the_word_of_the_nodes(deploy: DeployProcess, agent: Age
     assert deploy.claimed(waitSeconds=20)["fence"] == 41
 
 
+def claimed_by_one_that_waits(deploy: DeployProcess) -> dict[str, Any]:
+    """Return the job of the first claim, or of a later one where each before it waited in vain."""
+    while True:
+        began = time.monotonic()
+        job: dict[str, Any] | None = deploy.claim()[1]["data"]
+        if job is not None:
+            return job
+        assert time.monotonic() - began >= HEARING_SECONDS
+
+
 def test_claim_right_after_a_start_does_not_come_in_vain(
     deploy: DeployProcess, agent: AgentStub
 ) -> None:
@@ -178,7 +191,7 @@ def test_claim_right_after_a_start_does_not_come_in_vain(
         deploy.start()
         deploy.create(APP)
 
-        job = deploy.claimed()
+        job = claimed_by_one_that_waits(deploy)
 
         assert job["fence"] == first["fence"] + 10 * number + 1
         deploy.report(job, "SUCCEEDED")
