@@ -34,7 +34,7 @@ def last_known(deploy: DeployProcess) -> dict[str, Any]:
     return deploy.call("GET", "/deploy/apps/shop", None, API)[1]
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not condition():
