@@ -28,6 +28,8 @@ class AgentStub:
         self.log = b""
         self.content_type = "text/plain"
         self.log_ended = threading.Event()
+        #: Whether what is held comes drop by drop meanwhile, so that who asked goes on waiting for it.
+        self.drips = False
         self.hold = threading.Event()
         self.hold.set()
         stub = self
@@ -38,6 +40,9 @@ class AgentStub:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 stub.calls.append((self.path, body, self.headers.get("X-Runtime-Token")))
+                if stub.drips:
+                    self._drip()
+                    return
                 stub.hold.wait(30)
                 status, answer = stub.answer
                 content = json.dumps(answer).encode()
@@ -45,6 +50,19 @@ class AgentStub:
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
+
+            def _drip(self) -> None:
+                status, answer = stub.answer
+                self.send_response(status)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                while not stub.hold.wait(0.2):
+                    self._write_chunk(b" ")
+                self._write_chunk(json.dumps(answer).encode())
+                self._write_chunk(b"")
+
+            def _write_chunk(self, content: bytes) -> None:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
 
             def do_GET(self) -> None:
                 if self.path == "/agent/apps/fences":
@@ -57,7 +75,7 @@ class AgentStub:
                 self.send_header("Content-Type", stub.content_type)
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+                self._write_chunk(content)
                 while status == OK and not stub.hold.wait(0.05) and not self._is_reader_gone():
                     pass
                 # First: a reader that has gone may let the write fail.
