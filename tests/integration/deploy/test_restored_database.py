@@ -158,6 +158,8 @@ def test_claims_wait_for_the_word_of_the_nodes(deploy: DeployProcess, agent: Age
     deploy_built(deploy, 1)
     deploy.stop()
     agent.fences = [seen(APP, 40, "job-of-later")]
+    # In silence Deploy would give it up after ten seconds.
+    agent.drips = True
     agent.hold.clear()
     deploy.start()
     deploy.create(APP)
