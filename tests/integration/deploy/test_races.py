@@ -125,7 +125,7 @@ def test_waiting_claims_share_what_is_created(deploy: DeployProcess) -> None:
 
     created = [deploy.create(f"app-{number}")[1]["data"]["id"] for number in range(4)]
     for waiter in waiters:
-        waiter.join(timeout=15)
+        waiter.join(timeout=30)
 
     assert sorted(job["id"] for job in got) == sorted(created)
 
