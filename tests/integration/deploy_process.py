@@ -82,7 +82,7 @@ def run_command(env: dict[str, str], *args: str) -> subprocess.CompletedProcess[
         env=env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

@@ -56,7 +56,7 @@ class MariaDb:
             ],
             check=True,
             capture_output=True,
-            timeout=60,
+            timeout=120,
         )
 
     def start(self) -> None:

@@ -10,7 +10,14 @@ import requests
 
 from tests.integration.deploy.revision_calls import TARGET, deploy_built, roll_back
 from tests.integration.deploy.settings_calls import APP, PATH, ask, put, read, refused, variable
-from tests.integration.deploy_process import API, RUNNER, SECRETS, process_env, run_command
+from tests.integration.deploy_process import (
+    API,
+    CLAIM_SECONDS,
+    RUNNER,
+    SECRETS,
+    process_env,
+    run_command,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -273,7 +280,7 @@ def test_runner_without_a_token_is_refused_also_during_a_migration(
     deploy = start_deploy(DEPLOY_RUNNER_AUTH="address", DEPLOY_RUNNER_ADDRESSES="127.0.0.1")
     deploy.beat()
     deploy.create(APP)
-    claim = {"runnerId": "runner-1"}
+    claim = {"runnerId": "runner-1", "waitSeconds": CLAIM_SECONDS}
     job = deploy.call("POST", "/deploy/jobs/claim", claim, {})[1]["data"]
     path = f"/deploy/jobs/{job['id']}/app-settings?runnerId=runner-1"
 

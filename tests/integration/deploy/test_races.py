@@ -22,10 +22,11 @@ CLAIMERS = 8
 
 
 def claim_all(deploy: DeployProcess, name: str) -> list[dict[str, Any]]:
-    """Claim until there is nothing left; returns the claimed jobs."""
+    """Claim until nothing is left for a while; returns the claimed jobs."""
     jobs: list[dict[str, Any]] = []
     while True:
-        status, envelope = deploy.claim(name)
+        # Right after its start Deploy may have no job yet: it asks the nodes first.
+        status, envelope = deploy.claim(name, waitSeconds=4)
         assert (status, envelope["code"]) == (200, 200), envelope
         if envelope["data"] is None:
             return jobs
