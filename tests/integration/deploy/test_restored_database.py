@@ -105,6 +105,9 @@ def test_node_that_knows_no_more_changes_nothing(deploy: DeployProcess, agent: A
     deploy.start()
 
     assert eventually(lambda: agent.asked > 0)
+    # A claim on the node waits until all that it said was taken in.
+    deploy.create("another")
+    deploy.claimed()
     assert app(deploy)["unconfirmedJobId"] is None
     assert fence_of(deploy) == first["fence"]
 
@@ -143,10 +146,13 @@ def test_what_was_deployed_after_the_restore_keeps_its_route(
         other.fences = [seen(APP, first["fence"] + 9, "job-before-the-restore")]
         other.fences_status = None
         assert eventually(lambda: fence_of(deploy) == first["fence"] + 9)
-        # Whoever gets a job for that node knows that all it said was taken in.
+        # That node is told of an end only after all that it said was taken in.
         deploy.call("POST", "/admin/runtime-nodes/set-enabled?name=node-1&enabled=off", None, ADMIN)
         deploy.create("elsewhere")
-        assert deploy.claimed(waitSeconds=20)["runtimeNode"]["name"] == "node-2"
+        job = deploy.claimed()
+        assert job["runtimeNode"]["name"] == "node-2"
+        deploy.report(job, "FAILED", errorMessage="no")
+        assert eventually(lambda: other.calls != [])
     finally:
         other.close()
 
