@@ -35,7 +35,11 @@ RUNNER = {"X-Runner-Token": SECRETS["DEPLOY_RUNNER_TOKEN"]}
 GATEWAY = {"X-Gateway-Token": SECRETS["DEPLOY_GATEWAY_TOKEN"]}
 DB_USER = "funai_deploy"
 DB_PASSWORD = "integration-database-password"
-START_SECONDS = 30
+START_SECONDS = 60
+#: How long a call may take on a busy machine.
+CALL_SECONDS = 60
+#: Longer than a claim waits by itself for the word of nodes, which Deploy asks after its start.
+CLAIM_SECONDS = 15
 SERVICES = Path(__file__).parents[2] / "services"
 
 
@@ -78,7 +82,7 @@ def run_command(env: dict[str, str], *args: str) -> subprocess.CompletedProcess[
         env=env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -150,7 +154,7 @@ class DeployProcess:
             self.url + path,
             json=body,
             headers=headers or {},
-            timeout=options.pop("timeout", 20),
+            timeout=options.pop("timeout", CALL_SECONDS),
             **options,
         )
         return response.status_code, response.json()
@@ -177,8 +181,8 @@ class DeployProcess:
         return self.call("POST", "/deploy/jobs/claim", body, RUNNER)
 
     def claimed(self, runner: str = "runner-1", **extra: Any) -> dict[str, Any]:
-        """Claim a job and return it; fails where there is none."""
-        status, envelope = self.claim(runner, **extra)
+        """Claim a job and return it; fails where there is none, or comes none in time."""
+        status, envelope = self.claim(runner, **{"waitSeconds": CLAIM_SECONDS, **extra})
         assert (status, envelope["code"]) == (200, 200), envelope
         assert envelope["data"] is not None, "no job to claim"
         job: dict[str, Any] = envelope["data"]

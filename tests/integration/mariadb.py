@@ -17,7 +17,7 @@ from tests.integration.ports import free_port
 if TYPE_CHECKING:
     from pathlib import Path
 
-START_SECONDS = 30
+START_SECONDS = 60
 ROOT_PASSWORD = "integration-root-password"
 
 
@@ -56,7 +56,7 @@ class MariaDb:
             ],
             check=True,
             capture_output=True,
-            timeout=60,
+            timeout=120,
         )
 
     def start(self) -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tests.integration.deploy.agent_stub import AgentStub
 
 TIMEOUT = 30
-SOON_SECONDS = 5
+#: Below the twenty seconds after which a Deploy that does not end is killed.
+SOON_SECONDS = 15
 
 
 def deployed(deploy: DeployProcess, agent: AgentStub) -> str:

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.deploy.agent_stub import AgentStub
 from tests.integration.deploy.revision_calls import APP, app, deploy_built, roll_back
 from tests.integration.deploy.test_operators import eventually
-from tests.integration.deploy_process import ADMIN, API, SECRETS
+from tests.integration.deploy_process import API, SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,11 @@ def test_version_of_a_job_that_was_cut_off_is_said_to_serve(
 def test_later_failure_leaves_what_serves_unconfirmed(
     deploy: DeployProcess, agent: AgentStub
 ) -> None:
-    serve(agent, fail(deploy))
+    deploy.create(APP)
+    job = deploy.claimed()
+    # Before the end, which the node may be told of at once.
+    serve(agent, job)
+    deploy.report(job, "FAILED", errorMessage="no")
     assert eventually(lambda: app(deploy)["unconfirmedJobId"] is not None)
     first = app(deploy)["unconfirmedJobId"]
 
@@ -156,9 +160,14 @@ def test_node_that_is_busy_is_told_again_also_by_the_next_deploy(
 def test_node_with_an_impossible_address_holds_up_no_other(
     deploy: DeployProcess, agent: AgentStub
 ) -> None:
-    for _ in range(2):
-        deploy.beat("a-node", agentBaseUrl="http://node..example:7005")
-    deploy.call("POST", "/admin/runtime-nodes/set-enabled?name=a-node&enabled=false", None, ADMIN)
+    deploy.stop()
+    # No such name can be looked up; it was taken before names were checked. It is asked first.
+    deploy.schema.execute(
+        "UPDATE fun_ai_deploy_runtime_node SET agent_base_url = 'http://node..example:7005',"
+        " enabled = 0 WHERE name = 'node-1'"
+    )
+    deploy.start()
+    deploy.beat("node-2", agentBaseUrl=agent.url)
 
     job = fail(deploy)
 

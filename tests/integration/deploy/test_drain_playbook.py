@@ -17,11 +17,13 @@ from tests.integration.deploy.revision_calls import app, deploy_built, finish, r
 from tests.integration.deploy_process import ADMIN, SECRETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.integration.deploy_process import DeployProcess
 
-SECONDS = 120
+#: Ansible takes a minute on a busy machine already.
+SECONDS = 400
+pytestmark = pytest.mark.timeout(600)
 PLAYBOOK = "playbooks/ops/drain_runtime.yml"
 
 
@@ -41,6 +43,12 @@ class NodeStub(AgentStub):
         if is_gone:
             self.log = json.dumps({"exists": False, "running": False}).encode()
         return is_gone
+
+
+@pytest.fixture
+def deploy(start_deploy: Callable[..., DeployProcess]) -> DeployProcess:
+    """A Deploy whose nodes stay fresh for the whole test, though they beat at its beginning only."""
+    return start_deploy(DEPLOY_NODE_STALE_SECONDS="3600")
 
 
 @pytest.fixture
@@ -106,9 +114,13 @@ def work_until_it_ends(
             pause.wait(0.2)
 
     worker = threading.Thread(target=work)
-    worker.start()
-    output, _ = playbook.communicate(timeout=SECONDS)
-    worker.join(SECONDS)
+    with playbook:
+        worker.start()
+        try:
+            output, _ = playbook.communicate(timeout=SECONDS)
+        finally:
+            playbook.kill()
+            worker.join(SECONDS)
     return claimed, output
 
 

@@ -14,8 +14,8 @@ from tests.integration.deploy_process import API, DeployProcess
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Far below the ten seconds after which a silent follower gets its comment.
-SOON_SECONDS = 5
+#: Below the ten seconds after which a silent follower gets its comment.
+SOON_SECONDS = 9
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = SOON_SECONDS) -> None:

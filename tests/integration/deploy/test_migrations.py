@@ -88,7 +88,7 @@ def production(empty_schema: Schema) -> Schema:
     for number in (1, 2):
         schema.execute(
             f"INSERT INTO fun_ai_deploy_runtime_node VALUES ({number},'node-{number}',"
-            f"'http://192.0.2.{number}:7005','http://192.0.2.{number}:80',1,100,'{LOCAL}',50,1,2,"
+            f"'http://127.0.0.{number}:7005','http://127.0.0.{number}:80',1,100,'{LOCAL}',50,1,2,"
             f"'{LOCAL}','{LOCAL}')"
         )
     schema.execute(
@@ -215,7 +215,7 @@ def test_deploy_serves_adopted_rows_with_the_rights_it_has(
     try:
         # Both were silent for long: the second beat brings them back. Their URLs are those adopted.
         for number in (1, 2, 1, 2):
-            address = f"http://192.0.2.{number}"
+            address = f"http://127.0.0.{number}"
             urls = {"agentBaseUrl": f"{address}:7005", "gatewayBaseUrl": f"{address}:80"}
             assert deploy.beat(f"node-{number}", **urls)[0] == 200
         nodes = deploy.call("GET", "/admin/runtime-nodes/list", None, ADMIN)[1]["data"]
@@ -266,8 +266,11 @@ def test_list_of_200_rows_is_one_query(start_deploy: Callable[..., DeployProcess
         )
         return sum(int(row["Value"]) for row in deploy.schema.server.rows(query))
 
-    before = statements()
-    listed = deploy.call("GET", path, None, API)[1]["data"]
+    def statements_of_a_list() -> int:
+        before = statements()
+        listed = deploy.call("GET", path, None, API)[1]["data"]
+        assert len(listed) == 3
+        return statements() - before
 
-    assert len(listed) == 3
-    assert statements() - before == 1
+    # Deploy's own threads look at nodes and leftovers once after its start, at whatever moment.
+    assert min(statements_of_a_list() for _ in range(5)) == 1

@@ -11,7 +11,7 @@ from tests.integration.deploy_process import ADMIN, API, DeployProcess
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 
 
 def listed(deploy: DeployProcess, name: str = "node-1") -> dict[str, Any]:

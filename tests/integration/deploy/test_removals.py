@@ -54,10 +54,12 @@ def clean_up(
     def ask() -> None:
         answers.append(deploy.call("POST", "/deploy/apps/cleanup", TARGET, API)[1]["data"])
 
+    # Deploy waits three seconds for silence to end, and what comes meanwhile may take longer.
+    agent.drips = True
     agent.hold.clear()
     asking = threading.Thread(target=ask)
     asking.start()
-    assert eventually(lambda: len(deletes(agent)) == 1)
+    assert eventually(lambda: deletes(agent) != [])
     job = meanwhile()
     agent.hold.set()
     asking.join()
@@ -111,7 +113,7 @@ def test_job_that_succeeds_during_a_cleanup_is_cleared_away(
 
     job, _ = clean_up(deploy, agent, come)
 
-    assert eventually(lambda: len(deletes(agent)) == 2)
+    assert eventually(lambda: len(deletes(agent)) >= 2)
     # Nothing was claimed since: a call with the job's own fence is above those that it made.
     assert deletes(agent)[-1]["fence"] == job["fence"]
 

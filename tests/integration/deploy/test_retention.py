@@ -247,15 +247,23 @@ def test_revision_that_was_gone_back_to_since_the_decision_stays(
     assert registry.has(PATH, digests[0])
 
 
-def test_cleanup_of_an_app_is_not_held_up_by_a_registry_that_hangs(
-    deploy: DeployProcess, accounts: Path
-) -> None:
+@pytest.fixture
+def hanging() -> Iterator[RegistryStub]:
+    """A registry whose threads end also where the test fails."""
     stub = RegistryStub()
-    stub.hold.clear()
+    yield stub
+    stub.close()
+
+
+def test_cleanup_of_an_app_is_not_held_up_by_a_registry_that_hangs(
+    deploy: DeployProcess, accounts: Path, hanging: RegistryStub
+) -> None:
+    hanging.hold.clear()
     entry = {"username": "push", "password": "not-asked-for-here", "scheme": "http"}
-    accounts.write_text(json.dumps({stub.host: entry}))
+    accounts.write_text(json.dumps({hanging.host: entry}))
     for number in (1, 2):
-        run_job(deploy, "SUCCEEDED", {**built(number), "imageRepository": f"{stub.host}/{PATH}"})
+        repository = f"{hanging.host}/{PATH}"
+        run_job(deploy, "SUCCEEDED", {**built(number), "imageRepository": repository})
     deploy.stop()
     deploy.settings["DEPLOY_REGISTRIES_FILE"] = str(accounts)
     deploy.start()
@@ -263,7 +271,6 @@ def test_cleanup_of_an_app_is_not_held_up_by_a_registry_that_hangs(
     started = time.monotonic()
     _, answer = deploy.call("POST", "/deploy/apps/cleanup", TARGET, API)
     seconds = time.monotonic() - started
-    stub.close()
 
     found = answer["data"]["registry"]
     assert seconds < 8

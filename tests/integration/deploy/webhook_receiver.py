@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SECRET = "integration-webhook-secret-0123456789"
 #: A permission as robots of chats have it in their URL: nothing may show it.
 TOKEN = "integration-access-token"
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 _POLL_SECONDS = 0.05
 
 
@@ -143,7 +143,10 @@ def wait_until(is_so: Any, said: Any = lambda: "") -> None:
 
 
 def declared(folder: Path, **receivers: Receiver | dict[str, Any]) -> dict[str, str]:
-    """Return the settings of a Deploy with a webhook per receiver; they are tried often."""
+    """Return the settings of a Deploy with a webhook per receiver; they are tried often.
+
+    A receiver of this process may be slow to get its turn: a try that was given up would come twice.
+    """
     entries = []
     for name, receiver in receivers.items():
         entry = {"url": receiver.url} if isinstance(receiver, Receiver) else receiver
@@ -153,7 +156,7 @@ def declared(folder: Path, **receivers: Receiver | dict[str, Any]) -> dict[str, 
     return {
         "DEPLOY_WEBHOOKS_FILE": str(path),
         "DEPLOY_WEBHOOK_BACKOFF_SECONDS": "0.05",
-        "DEPLOY_WEBHOOK_TIMEOUT_SECONDS": "1",
+        "DEPLOY_WEBHOOK_TIMEOUT_SECONDS": "20",
         "DEPLOY_REAPER_SECONDS": "0.1",
     }
 
