@@ -202,7 +202,7 @@ def test_a_placed_app_is_found_behind_new_ones_for_which_there_is_no_room(
     a_thousand_wait(deploy, None)
     deploy.create("shop")
 
-    assert deploy.claimed(waitSeconds=0)["appId"] == "shop"
+    assert deploy.claimed()["appId"] == "shop"
     assert deploy.claim()[1]["data"] is None
 
 
@@ -213,7 +213,7 @@ def test_a_new_app_is_found_behind_those_of_a_node_that_is_away(deploy: DeployPr
     a_thousand_wait(deploy, away)
     deploy.create("shop")
 
-    assert deploy.claimed(waitSeconds=0)["appId"] == "shop"
+    assert deploy.claimed()["appId"] == "shop"
     assert deploy.claim()[1]["data"] is None
 
 
