@@ -6,6 +6,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.acceptance import edge
+
 if TYPE_CHECKING:
     import requests
     from ansible.module_utils.deploy_client import DeployClient
@@ -68,7 +70,7 @@ class Builder:
     def app_release(self) -> str | None:
         """Return what the app's answer on the edge says it is."""
         url = f"{self._platform.edge_url}/apps/{APP_ID}/"
-        answer = self._http.get(url, timeout=TIMEOUT)
+        answer = edge.ask(self._http, url, timeout=TIMEOUT)
         return answer.headers.get("X-App-Release") if answer.status_code == 200 else None
 
     def _run(self, body: dict[str, Any]) -> Built:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 import pytest
+
+from tests.acceptance import edge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from tests.acceptance.live_platform import Platform
 
 TIMEOUT = 10  # seconds
+#: A runner says that it has reported after Deploy has taken the report, and the journal after that.
+JOURNAL_SECONDS = 15
 #: What the journal of the runner has to show of each job, and the fields beside its id.
 LOG_POINTS = {
     "claimed": ("appId", "fence", "agentBaseUrl", "gatewayBaseUrl"),
@@ -98,11 +103,10 @@ def test_runner_logged_each_point_of_the_job(
     connect: Callable[[str], Any],
     record_evidence: RecordEvidence,
 ) -> None:
-    lines: list[str] = []
-    for name in platform.hosts["runner"]:
-        command = "journalctl --unit funai-runner --since -1hour --output cat --grep %s"
-        found = connect(name).run(command, re.escape(app.job_id))
-        lines += found.stdout.splitlines()
+    lines = journal(platform, app, connect)
+    deadline = time.monotonic() + JOURNAL_SECONDS
+    while "event=reported " not in "\n".join(lines) and time.monotonic() < deadline:
+        lines = journal(platform, app, connect)
 
     for point, fields in LOG_POINTS.items():
         matching = [line for line in lines if f"event={point} " in line]
@@ -110,6 +114,16 @@ def test_runner_logged_each_point_of_the_job(
         record_evidence(matching[0][:300])
         missing = [field for field in fields if f" {field}=" not in matching[0]]
         assert missing == [], f"{point} lacks {missing}"
+
+
+def journal(platform: Platform, app: DeployedApp, connect: Callable[[str], Any]) -> list[str]:
+    """Return what the runners say of the job."""
+    lines: list[str] = []
+    for name in platform.hosts["runner"]:
+        command = "journalctl --unit funai-runner --since -1hour --output cat --grep %s"
+        found = connect(name).run(command, re.escape(app.job_id))
+        lines += found.stdout.splitlines()
+    return lines
 
 
 @pytest.mark.point("Container exists and is confined")
@@ -193,7 +207,7 @@ def test_app_answers_on_the_edge(
 ) -> None:
     url = f"{scheme}://{platform.address('api')}/apps/{app.app_id}/"
 
-    answer = http.get(url, timeout=TIMEOUT, allow_redirects=False, verify=trusted_ca)
+    answer = edge.ask(http, url, timeout=TIMEOUT, allow_redirects=False, verify=trusted_ca)
 
     record_evidence(f"GET {url}: {answer.status_code}, {len(answer.content)} bytes")
     assert answer.status_code == 200

@@ -76,11 +76,14 @@ class Crashes:
         result = Round()
         if not self._die_at(point):
             result.violations.append("the agent never came past this point")
-        self._answered_while_down()
+        # While the agent is dead.
+        self._hear_more()
         started = time.monotonic()
         self._node.start()
         result.reconciled_seconds = self._wait_reconciled(started)
         result.orphans = len(self._orphans())
+        # The clients think between their requests: none of them may have met the new version yet.
+        self._hear_more()
         new = f"r{self._fence}"
         answers = self._load.since(began)
         result.old = sum(answer.release == old for answer in answers)
@@ -116,8 +119,8 @@ class Crashes:
         except requests.RequestException:
             return
 
-    def _answered_while_down(self) -> None:
-        """Leave the agent dead for some requests."""
+    def _hear_more(self) -> None:
+        """Return after some more requests."""
         asked = self._load.count()
         eventually(lambda: self._load.count() >= asked + 20, what="requests")
 

@@ -27,8 +27,8 @@ def cached(found: Outcome) -> list[str]:
 
 
 def test_output_comes_line_by_line_while_a_step_runs(builder: Builder) -> None:
-    # Of a step that ends at once buildah 1.28 now and then loses the last words.
-    found = builder.build(dockerfile("echo one; echo two >&2; sleep 1"))
+    # Of a step that ends before buildah has read them, buildah 1.28 loses the last words.
+    found = builder.build(dockerfile("echo one; echo two >&2; sleep 6"))
 
     assert [line for line in found.lines if line in {"one", "two"}] == ["one", "two"]
 

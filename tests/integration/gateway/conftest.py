@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROLE = Path(__file__).parents[3] / "roles/gateway"
 HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
-START_SECONDS = 10
+START_SECONDS = 30
 
 
 class App(BaseHTTPRequestHandler):

@@ -50,7 +50,7 @@ def test_an_app_sees_its_own_cookies_alone(
     gateway = start_gateway(**EDGE)
     gateway.route("shop", start_app("shop"))
     answer = requests.get(
-        f"http://127.0.0.1:{gateway.port}/apps/shop/", headers={"Cookie": sent}, timeout=10
+        f"http://127.0.0.1:{gateway.port}/apps/shop/", headers={"Cookie": sent}, timeout=30
     )
     cookies = [line[8:] for line in answer.text.splitlines() if line.startswith("cookie: ")]
     assert answer.status_code == 200
@@ -64,7 +64,7 @@ def test_an_app_sees_no_session_that_comes_in_one_of_several_headers(
 ) -> None:
     gateway = start_gateway(**EDGE)
     gateway.route("shop", start_app("shop"))
-    connection = HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", gateway.port, timeout=30)
     connection.putrequest("GET", "/apps/shop/")
     for place in range(3):
         connection.putheader("Cookie", "funai_session=secret" if place == session_at else "a=1")
@@ -84,9 +84,7 @@ def test_an_app_cannot_set_the_session(
         "X-Set": "theme=dark; Path=/ | funai_session=planted; Path=/ | a=funai_session=1 "
         "|  __Host-funai_session=planted; Secure; Path=/ | not_funai_session=1"
     }
-    answer = requests.get(
-        f"http://127.0.0.1:{gateway.port}/apps/shop/", headers=asked, timeout=10, stream=True
-    )
+    answer = requests.get(f"http://127.0.0.1:{gateway.port}/apps/shop/", headers=asked, timeout=30)
     found = [line for line in answer.raw.headers.getlist("set-cookie") if line]
     assert found == ["theme=dark; Path=/", "a=funai_session=1", "not_funai_session=1"]
 
@@ -96,7 +94,7 @@ def test_the_preview_gateway_gets_the_session(
 ) -> None:
     gateway = start_gateway(gateway_mode="edge", gateway_workspace_address=start_app("preview"))
     cookie = {"Cookie": "funai_session=secret"}
-    answer = requests.get(f"http://127.0.0.1:{gateway.port}/ws/1/", headers=cookie, timeout=10)
+    answer = requests.get(f"http://127.0.0.1:{gateway.port}/ws/1/", headers=cookie, timeout=30)
     assert "cookie: funai_session=secret" in answer.text
 
 
@@ -113,7 +111,7 @@ def test_the_console_has_a_port_of_its_own_and_believes_nobody(
         "X-DEPLOY-SECRET": "guessed",
         "X-Admin-Token": "an operator's own",
     }
-    answer = requests.get(f"http://127.0.0.1:{port}/console/queue", headers=headers, timeout=10)
+    answer = requests.get(f"http://127.0.0.1:{port}/console/queue", headers=headers, timeout=30)
     assert answer.text.startswith("console GET /console/queue")
     assert "x-forwarded-for: 127.0.0.1" in answer.text
     assert "x-forwarded-proto: http\n" in answer.text
@@ -130,7 +128,7 @@ def test_what_is_internal_stays_so(
         **EDGE, gateway_console_address=start_app("console"), gateway_console_http_port=port
     )
     for path in ("/internal/preview-access", "/internal/ready"):
-        assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=10).status_code == 404
+        assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=30).status_code == 404
 
 
 def test_a_console_that_is_down_is_explained(start_gateway: Callable[..., Gateway]) -> None:
@@ -141,12 +139,12 @@ def test_a_console_that_is_down_is_explained(start_gateway: Callable[..., Gatewa
         gateway_console_http_port=port,
         gateway_console_url="http://console.example",
     )
-    answer = requests.get(f"http://127.0.0.1:{port}/", headers={"Accept": "text/html"}, timeout=10)
+    answer = requests.get(f"http://127.0.0.1:{port}/", headers={"Accept": "text/html"}, timeout=30)
     assert answer.status_code == 503
     assert "Deployed apps are not affected" in answer.text
 
 
 def test_the_landing_page_names_the_console(start_gateway: Callable[..., Gateway]) -> None:
     gateway = start_gateway(**EDGE, gateway_console_url="http://console.example")
-    page = requests.get(f"http://127.0.0.1:{gateway.port}/", timeout=10).text
+    page = requests.get(f"http://127.0.0.1:{gateway.port}/", timeout=30).text
     assert 'href="http://console.example/"' in page

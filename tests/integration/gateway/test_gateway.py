@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     StartGateway = Callable[..., Gateway]
     StartApp = Callable[[str], str]
 
-WAIT_SECONDS = 10
+WAIT_SECONDS = 30
 
 
 def ask(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.integration.preview.conftest import Nginx
 
-WAIT_SECONDS = 10
+WAIT_SECONDS = 30
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 SIGNED_IN = {"Cookie": "theme=dark; funai_session=seven"}
 

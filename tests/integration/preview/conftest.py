@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROLE = Path(__file__).parents[3] / "roles/workspace"
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
-START_SECONDS = 10
+START_SECONDS = 30
 TOKEN = "preview-token-of-the-tests"
 #: RFC 6455 1.3
 _MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -172,7 +172,8 @@ def render(folder: Path, port: int, ports: dict[int, int], **given: Any) -> Path
         "ansible_managed": "test",
         "workspace_gateway_port": f"127.0.0.1:{port}",
         "workspace_access_token": TOKEN,
-        "workspace_access_timeout_seconds": 1,
+        # A busy machine may keep the stub from answering for seconds.
+        "workspace_access_timeout_seconds": 10,
         "__workspace_ports_dir": str(folder / "ports"),
         "__workspace_access_file": str(folder / "access.conf"),
         **given,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: No user of any platform.
 FIRST_USER = 9_000_000_000_000_000
-PAGE_SECONDS = 10
+PAGE_SECONDS = 30
 REPOSITORY = f"{images.NO_REGISTRY}/funai-test-{os.getpid()}/workspace"
 #: As process 1 the server alone would ignore SIGTERM.
 _SERVE = "httpd -f -h /workspace -p 5173 & trap 'kill $!; exit 0' TERM; wait"

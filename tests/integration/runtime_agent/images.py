@@ -16,6 +16,7 @@ BUSYBOX = Path("/bin/busybox")
 #: Nothing listens there: the agent must use the image that is on the node.
 NO_REGISTRY = "127.0.0.1:1"
 PORT = 8080
+_GATE = "/tmp/open"  # noqa: S108 - a container's own
 
 _SERVE = (
     'mkdir -p /tmp/w/cgi-bin && echo "release $RELEASE port $PORT path $BASE_PATH" > /tmp/w/index.html'
@@ -29,7 +30,8 @@ _COMMANDS = {
     "prompt-0": _ENDS_AT_ONCE,
     "prompt-1": _ENDS_AT_ONCE,
     "socket": f"exec nc -ll -p {PORT} -e /cgi/socket",
-    "slow": f"sleep 4; {_SERVE}{PORT}",
+    # Until the test lets it go on, see let_go.
+    "gated": f"until [ -e {_GATE} ]; do sleep 0.2; done; {_SERVE}{PORT}",
     "exits": "echo no database; exit 3",
     "silent": "echo thinking; exec sleep 600",
     "elsewhere": f"{_SERVE}9090",
@@ -48,7 +50,9 @@ _CGI = {
     "Connection: Upgrade\\r\\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\\r\\n\\r\\n';"
     " while read -r line; do echo $line; done; else printf"
     " 'HTTP/1.1 200 OK\\r\\nContent-Length: 3\\r\\nConnection: close\\r\\n\\r\\nok\\n'; fi",
-    "linger": "echo 'Content-Type: text/plain'; echo; sleep 3; echo lingered",
+    # As long as the test does not let it go on.
+    "linger": "echo 'Content-Type: text/plain'; echo;"
+    f" until [ -e {_GATE} ]; do sleep 0.2; done; echo lingered",
     # httpd runs it where there is no index.html.
     "index.cgi": "printf 'HTTP/1.0 500 Oops\\r\\nContent-Type: text/plain\\r\\n\\r\\nno luck today'",
 }
@@ -93,6 +97,17 @@ def build(engine: APIClient, repository: str) -> list[str]:
             changes=[f"ENV RELEASE={tag}", "USER 65534", f"CMD {command}"],
         )
     return [f"{repository}:{tag}" for tag in _COMMANDS]
+
+
+def let_go(engine: APIClient, container: str) -> None:
+    """Let what waits in the container go on, and keep nothing waiting there any more."""
+    command = engine.exec_create(container, ["sh", "-c", f": > {_GATE}"])
+    engine.exec_start(command["Id"])
+
+
+def lingers(engine: APIClient, container: str) -> bool:
+    """Tell whether a request waits in the container."""
+    return any("linger" in row[-1] for row in engine.top(container)["Processes"])
 
 
 def remove_network(engine: APIClient, name: str) -> None:

@@ -29,7 +29,7 @@ NETWORK = "funai-test-agent"
 SUBNET = "198.19.32.0/24"
 
 
-def eventually(check: Callable[[], object], seconds: float = 10.0, what: str = "") -> None:
+def eventually(check: Callable[[], object], seconds: float = 20.0, what: str = "") -> None:
     """Return once the check is true; fail with its last value after the time."""
     pause = threading.Event()
     deadline = time.monotonic() + seconds
@@ -68,7 +68,7 @@ class Haproxy:
 
     def get(self, path: str) -> requests.Response:
         try:
-            return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
+            return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=30)
         except requests.ConnectionError:
             answer = requests.Response()
             answer.status_code = 0
@@ -150,7 +150,7 @@ class Node:
             "AGENT_GATEWAY_PROBE_URL": f"http://127.0.0.1:{self.haproxy.port}",
             "AGENT_REGISTRIES_FILE": str(self.registries),
             "AGENT_APP_MEMORY_MIB": "64",
-            "AGENT_DRAIN_SECONDS": "8",
+            "AGENT_DRAIN_SECONDS": "20",
             # Tests of warm containers ask for them.
             "AGENT_WARM_SECONDS": "0",
             **self.settings,
@@ -165,13 +165,13 @@ class Node:
                 stdout=log,
                 stderr=log,
             )
-        eventually(self._answers, 20, "agent")
+        eventually(self._answers, 30, "agent")
         return self
 
     def _answers(self) -> bool:
         try:
             return requests.get(f"{self.url}/internal/health", timeout=5).ok
-        except requests.ConnectionError:
+        except requests.RequestException:
             assert self.process is not None
             assert self.process.poll() is None, self.log
             return False
@@ -215,7 +215,15 @@ class Node:
         return dict(answer.json())
 
     def health(self) -> dict[str, Any]:
-        return dict(requests.get(f"{self.url}/internal/health", timeout=5).json())
+        return dict(requests.get(f"{self.url}/internal/health", timeout=30).json())
+
+    def condition(self, name: str) -> dict[str, Any]:
+        """Return what this process of the agent knows of it; empty before it looked."""
+        return dict(self.health()["conditions"].get(name) or {})
+
+    def wait_reconciled(self) -> None:
+        """Return once this process of the agent has looked at all containers."""
+        eventually(lambda: self.condition("engine"), what="reconciled")
 
     def phases(self) -> list[str]:
         """Return the journal's phases, oldest first."""

@@ -79,7 +79,9 @@ def test_container_that_is_gone_comes_back_with_its_settings(
     engine.remove_container("rt-shop-1", force=True)
     deployed.start()
 
-    eventually(lambda: deployed.page() == "release of-settings port 8080 path /apps/shop", 15)
+    eventually(
+        lambda: deployed.page() == "release of-settings port 8080 path /apps/shop", HEALED_SECONDS
+    )
     assert environment_of(engine, "rt-shop-1")["TOKEN"] == SECRET
     assert limits_of(engine, "rt-shop-1") == (48, 500_000_000)
 
@@ -89,11 +91,13 @@ def test_container_without_a_record_keeps_its_settings(deployed: Node, engine: A
     for path in [*deployed.folder.glob("agent.db*"), deployed.folder / "settings.key"]:
         path.unlink(missing_ok=True)
     deployed.start()
-    eventually(lambda: deployed.status()["state"] == "DEPLOYED", HEALED_SECONDS, "adopted")
+    # Its settings are kept after the app's row is there.
+    deployed.wait_reconciled()
+    assert deployed.status()["state"] == "DEPLOYED"
 
     engine.remove_container("rt-shop-1", force=True)
 
-    eventually(lambda: own_containers(engine, deployed) == ["rt-shop-1"], 15)
+    eventually(lambda: own_containers(engine, deployed) == ["rt-shop-1"], HEALED_SECONDS)
     assert environment_of(engine, "rt-shop-1")["TOKEN"] == SECRET
     assert limits_of(engine, "rt-shop-1") == (48, 500_000_000)
 
@@ -107,7 +111,7 @@ def test_lost_settings_are_a_condition_and_the_next_deploy_heals(
     deployed.start()
 
     def condition() -> dict[str, Any]:
-        return dict(deployed.health()["conditions"].get("app shop") or {})
+        return deployed.condition("app shop")
 
     eventually(lambda: "settings of app shop" in str(condition()), HEALED_SECONDS)
     assert deployed.deploy(app_image("1"), fence=2, environment=ENVIRONMENT).ok
@@ -123,7 +127,7 @@ def test_warm_container_serves_again_only_with_the_same_settings(
     def deploy(variant: str, fence: int, environment: dict[str, str]) -> dict[str, Any]:
         answer = node.deploy(app_image(variant), fence=fence, environment=environment)
         assert answer.ok, answer.text
-        eventually(lambda: set(node.phases()) == {"DONE"}, 15, "drained")
+        eventually(lambda: set(node.phases()) == {"DONE"}, 30, "drained")
         return dict(answer.json())
 
     deploy("1", 1, {"TOKEN": "old"})
@@ -137,7 +141,7 @@ def test_warm_container_serves_again_only_with_the_same_settings(
     node.stop()
     engine.remove_container("rt-shop-4", force=True)
     node.start()
-    eventually(lambda: node.page().startswith("release 2 "), 15)
+    eventually(lambda: node.page().startswith("release 2 "), HEALED_SECONDS)
     assert environment_of(engine, "rt-shop-4")["TOKEN"] == "new"
 
 
@@ -157,7 +161,7 @@ def test_warm_container_that_serves_again_can_be_made_again(
 
     engine.remove_container("rt-shop-1", force=True)
 
-    eventually(lambda: node.page().startswith("release 1 "), 15)
+    eventually(lambda: node.page().startswith("release 1 "), HEALED_SECONDS)
     assert environment_of(engine, "rt-shop-1")["TOKEN"] == "of 1"
 
 

@@ -21,7 +21,7 @@ def test_app_whose_container_was_killed_is_back_long_before_the_next_look(
     assert node.deploy(app_image("1"), fence=1).ok
     node.stop()
     node.start(AGENT_RECONCILE_SECONDS=SELDOM)
-    eventually(lambda: "engine" in node.log, what="the first look")
+    node.wait_reconciled()
 
     # Unlike a process that dies, this the engine does not restart.
     engine.kill("rt-shop-1")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from tests.integration.runtime_agent.images import let_go
 from tests.integration.runtime_agent.rig import Node, eventually
 from tests.integration.runtime_agent.test_deploy import own_containers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import requests
     from docker.api.client import APIClient
 
 
@@ -88,12 +90,13 @@ def test_missing_fence_is_refused_where_it_is_required(
 
 
 def test_second_deploy_of_the_same_claim_is_busy(
-    node: Node, app_image: Callable[[str], str]
+    node: Node, engine: APIClient, app_image: Callable[[str], str]
 ) -> None:
     with ThreadPoolExecutor() as pool:
-        first = pool.submit(node.deploy, app_image("slow"), fence=1)
+        first = pool.submit(node.deploy, app_image("gated"), fence=1)
         eventually(lambda: "STARTED" in node.phases(), what="started")
-        second = node.deploy(app_image("slow"), fence=1)
+        second = node.deploy(app_image("gated"), fence=1)
+        let_go(engine, "rt-shop-1")
 
         assert (second.status_code, second.json()["reason"]) == (409, "BUSY")
         assert first.result().ok
@@ -144,6 +147,18 @@ def test_closed_app_serves_on_and_takes_nothing_older(
     assert node.deploy(app_image("2"), fence=4).ok
 
 
+def close(node: Node, fence: int) -> requests.Response:
+    """Close the app as Deploy does, which asks again where a deploy takes long to give up."""
+    answers: list[requests.Response] = []
+
+    def is_told() -> bool:
+        answers.append(node.post("/agent/apps/close", userId="7", appId="shop", fence=fence))
+        return bool(answers[-1].json().get("reason") != "BUSY")
+
+    eventually(is_told, 40, "closed")
+    return answers[-1]
+
+
 def test_close_ends_a_deploy_in_progress(
     node: Node, engine: APIClient, app_image: Callable[[str], str]
 ) -> None:
@@ -151,7 +166,7 @@ def test_close_ends_a_deploy_in_progress(
         deploy = pool.submit(node.deploy, app_image("silent"), fence=1, readySeconds=60)
         eventually(lambda: "STARTED" in node.phases(), what="started")
 
-        closed = node.post("/agent/apps/close", userId="7", appId="shop", fence=2)
+        closed = close(node, 2)
 
         assert (closed.ok, closed.json()["serving"]) == (True, None)
         assert own_containers(engine, node) == []

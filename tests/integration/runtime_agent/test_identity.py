@@ -45,7 +45,7 @@ def test_stranger_at_the_address_of_a_starting_container_gets_no_route(
     node: Node, engine: APIClient, app_image: Callable[[str], str]
 ) -> None:
     assert node.deploy(app_image("1"), fence=1).ok
-    caller = deploy_in_background(node, app_image("slow"), fence=2)
+    caller = deploy_in_background(node, app_image("gated"), fence=2)
     eventually(lambda: "STARTED" in node.phases(), what="started")
     address = address_of(engine, "rt-shop-2")
 

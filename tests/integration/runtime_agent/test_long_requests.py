@@ -64,21 +64,22 @@ def test_long_request_and_websocket_outlive_a_redeploy(
     with ThreadPoolExecutor() as pool:
         path = f"http://127.0.0.1:{node.haproxy.port}/apps/shop/cgi-bin/long"
         long = pool.submit(_get, path)
-        eventually(lambda: len(engine.top("rt-shop-1")["Processes"]) > 2, what="request arrived")
+        eventually(lambda: len(engine.top("rt-shop-1")["Processes"]) > 2, 15, "request arrived")
 
         assert node.deploy(app_image("2"), fence=2).ok
         assert node.deploy(app_image("1"), fence=2, appId="chat").ok
-        switched = time.monotonic()
+        # Then the last of the two routes was switched; the answer to it may have come late.
+        switched = node.haproxy.map_file.stat().st_mtime
 
         assert node.page().startswith("release 2 ")
         assert node.page("chat").startswith("release 1 ")
-        eventually(lambda: not chat.echoes(), DRAIN_SECONDS + GRACE_SECONDS + 10, "deadline")
-        served = time.monotonic() - switched
+        eventually(lambda: not chat.echoes(), DRAIN_SECONDS + GRACE_SECONDS + 30, "deadline")
+        served = time.time() - switched
         assert long.result() == "answered by 1\n"
     chat.close()
 
-    assert DRAIN_SECONDS - 1 <= served <= DRAIN_SECONDS + GRACE_SECONDS + 5
-    eventually(lambda: own_containers(engine, node) == ["rt-chat-2", "rt-shop-2"], 15)
+    assert DRAIN_SECONDS <= served <= DRAIN_SECONDS + GRACE_SECONDS + 15
+    eventually(lambda: own_containers(engine, node) == ["rt-chat-2", "rt-shop-2"], 40)
 
 
 def _get(url: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from tests.integration.runtime_agent.images import let_go, lingers
 from tests.integration.runtime_agent.rig import FakeDeploy, Haproxy, Node, eventually
 from tests.integration.runtime_agent.test_deploy import own_containers
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from docker.api.client import APIClient
 
-HEALED_SECONDS = 8
+#: A look of the agent, a grace and a probe take less; the rest is for a machine that is busy.
+HEALED_SECONDS = 30
 
 
 def deploy_in_background(node: Node, image: str, **fields: Any) -> threading.Thread:
@@ -26,7 +28,7 @@ def deploy_in_background(node: Node, image: str, **fields: Any) -> threading.Thr
     def call() -> None:
         try:
             node.deploy(image, **fields)
-        except requests.ConnectionError:
+        except requests.RequestException:
             return
 
     thread = threading.Thread(target=call, daemon=True)
@@ -39,10 +41,12 @@ def test_killed_between_start_and_ready_goes_back(
 ) -> None:
     assert node.deploy(app_image("1"), fence=1).ok
     old = engine.inspect_container("rt-shop-1")["Id"]
-    deploy_in_background(node, app_image("slow"), fence=2)
+    deploy_in_background(node, app_image("gated"), fence=2)
     eventually(lambda: "STARTED" in node.phases(), what="started")
 
     node.kill()
+    # It answers when the agent is back, but nobody knows that the route may lead there.
+    let_go(engine, "rt-shop-2")
     node.start()
 
     eventually(lambda: own_containers(engine, node) == ["rt-shop-1"], HEALED_SECONDS)
@@ -95,11 +99,12 @@ def test_killed_after_the_switch_still_removes_the_old_version(
     assert node.deploy(app_image("1"), fence=1).ok
     with ThreadPoolExecutor() as pool:
         lingering = pool.submit(node.haproxy.get, "/apps/shop/cgi-bin/linger")
-        eventually(lambda: len(engine.top("rt-shop-1")["Processes"]) > 2, what="request arrived")
+        eventually(lambda: lingers(engine, "rt-shop-1"), what="request arrived")
         assert node.deploy(app_image("2"), fence=2).ok
 
         node.kill()
         node.start()
+        let_go(engine, "rt-shop-1")
 
         assert lingering.result().text == "lingered\n"
     eventually(lambda: own_containers(engine, node) == ["rt-shop-2"], HEALED_SECONDS)
@@ -125,12 +130,12 @@ def test_killed_gateway_has_its_routes_back_from_the_file(
     assert node.deploy(app_image("2"), fence=1, appId="blog").ok
 
     node.haproxy.kill()
-    eventually(lambda: not node.health()["conditions"]["gateway"]["ok"], what="gateway is down")
+    eventually(lambda: node.condition("gateway").get("ok") is False, what="gateway is down")
     node.haproxy.start()
 
     assert node.page("shop").startswith("release 1 ")
     assert node.page("blog").startswith("release 2 ")
-    eventually(lambda: node.health()["conditions"]["gateway"]["ok"], what="gateway is up")
+    eventually(lambda: node.condition("gateway").get("ok"), what="gateway is up")
     assert node.log.count("WARNING funai.runtime_agent.conditions: gateway:") == 1
 
 
@@ -169,7 +174,7 @@ def test_killed_container_comes_back_at_its_address(
 
     engine.kill("rt-shop-1")
 
-    eventually(lambda: node.page().startswith("release 1 "), 5)
+    eventually(lambda: node.page().startswith("release 1 "), HEALED_SECONDS)
 
 
 def test_removed_container_is_made_again_at_its_address(
@@ -231,8 +236,8 @@ def test_engine_that_is_away_takes_no_route(
 
     node.start(AGENT_ENGINE_SOCKET=str(node.folder / "no-engine.sock"))
 
-    eventually(lambda: "engine" in node.health()["conditions"], what="reconciled")
-    assert not node.health()["conditions"]["engine"]["ok"]
+    node.wait_reconciled()
+    assert not node.condition("engine")["ok"]
     assert node.page().startswith("release 1 ")
     answer = node.deploy(app_image("2"), fence=2)
     assert (answer.status_code, answer.json()["reason"]) == (503, "ENGINE_UNAVAILABLE")
@@ -265,7 +270,7 @@ def test_container_of_an_earlier_agent_is_replaced(
         found = node.status()
         assert (found["containerName"], found["running"]) == ("rt-u-7-shop", True)
         assert node.deploy(app_image("1"), fence=1).ok
-        eventually(lambda: not engine.containers(all=True, filters={"name": "^/rt-u-7-shop$"}), 15)
+        eventually(lambda: not engine.containers(all=True, filters={"name": "^/rt-u-7-shop$"}), 30)
     finally:
         for entry in engine.containers(all=True, filters={"name": "^/rt-u-7-shop$"}):
             engine.remove_container(entry["Id"], force=True)

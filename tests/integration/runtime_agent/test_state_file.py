@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.runtime_agent.images import let_go
 from tests.integration.runtime_agent.rig import FakeDeploy, Haproxy, Node, eventually
 from tests.integration.runtime_agent.test_deploy import own_containers
 from tests.integration.runtime_agent.test_recovery import HEALED_SECONDS, deploy_in_background
@@ -46,7 +47,7 @@ def test_old_copy_takes_neither_fence_nor_version_back(
     assert node.deploy(app_image("1"), fence=1).ok
     copy = save_copy(node)
     assert node.deploy(app_image("prompt-1"), fence=5, release="r5").ok
-    eventually(lambda: own_containers(engine, node) == ["rt-shop-5"], 15)
+    eventually(lambda: own_containers(engine, node) == ["rt-shop-5"], 30)
 
     put_back(node, copy)
 
@@ -62,18 +63,19 @@ def test_old_copy_in_the_middle_of_a_deploy_does_not_undo_what_serves(
     node: Node, engine: APIClient, app_image: Callable[[str], str]
 ) -> None:
     assert node.deploy(app_image("prompt-0"), fence=1).ok
-    caller = deploy_in_background(node, app_image("slow"), fence=2)
+    caller = deploy_in_background(node, app_image("gated"), fence=2)
     eventually(lambda: "STARTED" in node.phases(), what="started")
     copy = save_copy(node)
-    caller.join(30)
-    eventually(lambda: own_containers(engine, node) == ["rt-shop-2"], 15)
+    let_go(engine, "rt-shop-2")
+    caller.join(60)
+    eventually(lambda: own_containers(engine, node) == ["rt-shop-2"], 30)
     serving = engine.inspect_container("rt-shop-2")["Id"]
 
     put_back(node, copy)
 
-    eventually(lambda: node.phases()[-1] == "DONE", 15)
+    eventually(lambda: node.phases()[-1] == "DONE", 30)
     assert engine.inspect_container("rt-shop-2")["Id"] == serving
-    assert node.page().startswith("release slow ")
+    assert node.page().startswith("release gated ")
     assert own_containers(engine, node) == ["rt-shop-2"]
 
 
@@ -93,7 +95,7 @@ def test_lost_file_in_the_middle_of_a_first_deploy_routes_to_nothing(
     lose_state(node)
     node.start()
 
-    eventually(lambda: own_containers(engine, node) == [], 20, "the container is nobody's")
+    eventually(lambda: own_containers(engine, node) == [], 40, "the container is nobody's")
     assert node.haproxy.map_file.read_text() == ""
     assert node.deploy(app_image("1"), fence=2).json()["reason"] == "STALE_FENCE"
     # What was cut off may be done again: nothing came of it.
@@ -113,7 +115,7 @@ def test_lost_file_and_routes_do_not_give_the_app_to_a_container_that_never_answ
     node.start()
 
     eventually(
-        lambda: own_containers(engine, node) == ["rt-shop-1"], 20, "only the one that serves"
+        lambda: own_containers(engine, node) == ["rt-shop-1"], 40, "only the one that serves"
     )
     eventually(lambda: "shop" in node.haproxy.map_file.read_text(), what="its route")
     assert node.page().startswith("release 1 ")
@@ -169,4 +171,4 @@ def test_full_disk_stops_deploys_but_no_app(
     ballast.unlink()
     assert node.deploy(app_image("2"), fence=2).ok
     assert node.page().startswith("release 2 ")
-    eventually(lambda: node.health()["conditions"]["state"]["ok"], what="state")
+    eventually(lambda: node.condition("state").get("ok"), what="state")

@@ -115,7 +115,7 @@ def test_service_older_than_a_file_is_restarted_once(host: Host) -> None:
 
 
 def test_service_newer_than_its_files_is_left_alone(host: Host) -> None:
-    systemd = Systemd(time.time() + 1)
+    systemd = Systemd(later())
 
     result = host.run(systemd, files=[host.file("a")], reload_files=[host.file("b")])
 
@@ -134,10 +134,10 @@ def test_check_mode_predicts_and_does_nothing(host: Host) -> None:
 
 def test_link_counts_by_its_own_time(host: Host) -> None:
     target = host.file("venv-1")
-    started = time.time() + 1
+    started = later()
     link = host.folder / "venv"
     link.symlink_to(target)
-    os.utime(target, (later(), later()))
+    os.utime(target, (started + MINUTE, started + MINUTE))
     assert not host.run(Systemd(started), files=[str(link)])["changed"]
 
     fresh = host.folder / ".venv-new"
@@ -197,7 +197,7 @@ def test_what_does_not_run_will_start_with_its_new_definition(host: Host) -> Non
 
 
 def test_definition_that_systemd_has_not_read_is_a_reason(host: Host) -> None:
-    systemd = Systemd(time.time() + 1, NeedDaemonReload="yes")
+    systemd = Systemd(later(), NeedDaemonReload="yes")
 
     result = host.run(systemd)
 
@@ -210,7 +210,7 @@ def test_socket_counts_by_when_it_began_to_listen(host: Host) -> None:
     path = host.file("a.socket")
     said = {"MainPID": "", "ExecMainStartTimestamp": ""}
     assert host.run(Systemd(earlier(), **said), files=[path])["changed"]
-    assert not host.run(Systemd(time.time() + 1, **said), files=[path])["changed"]
+    assert not host.run(Systemd(later(), **said), files=[path])["changed"]
 
 
 def test_reload_counts_by_the_youngest_worker(host: Host) -> None:
@@ -231,7 +231,7 @@ def test_reload_counts_by_the_youngest_worker(host: Host) -> None:
 def test_main_process_without_workers_counts_itself(host: Host) -> None:
     path = host.file("a.conf")
     assert host.run(Systemd(earlier()), reload_files=[path])["action"] == "reload"
-    assert host.run(Systemd(time.time() + 1), reload_files=[path])["action"] == "none"
+    assert host.run(Systemd(later()), reload_files=[path])["action"] == "none"
 
 
 def test_restart_makes_a_reload_needless(host: Host) -> None:
@@ -242,7 +242,7 @@ def test_restart_makes_a_reload_needless(host: Host) -> None:
 
 def test_reload_under_way_is_waited_for(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(current_service, "POLL_SECONDS", 0.01)
-    systemd = Systemd(time.time() + 1)
+    systemd = Systemd(later())
     systemd.reloading = 3
     assert not host.run(systemd, reload_files=[host.file("a")])["changed"]
     assert systemd.reloading == 0

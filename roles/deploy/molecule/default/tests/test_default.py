@@ -127,7 +127,7 @@ def test_prune_is_enabled_on_time(host: Host) -> None:
 def test_prune_runs_as_the_unit_lets_it(host: Host) -> None:
     host.check_output("systemctl start %s", PRUNE_UNIT)
 
-    said = host.check_output("journalctl -u %s -o cat --no-pager", PRUNE_UNIT)
+    said = host.check_output("journalctl --sync && journalctl -u %s -o cat --no-pager", PRUNE_UNIT)
     assert "0 went, 0 stay" in said
     assert MARK not in said
 

@@ -186,23 +186,30 @@ def push_image(host: Host, repository: str, content: str) -> tuple[str, str]:
     return f"/v2/{repository}/manifests/{digest}", f"/v2/{repository}/blobs/{blobs[1]['digest']}"
 
 
+def collect(host: Host) -> None:
+    """Collect garbage; return when pushes work again, a moment after its end."""
+    host.check_output(f"systemctl start {COLLECT}")
+    wait_for_writer(host)
+
+
 def test_collection_frees_deleted_images_only(host: Host) -> None:
     kept, _ = push_image(host, "gc/kept", "kept")
     deleted, layer = push_image(host, "gc/deleted", "deleted")
     assert status(host, PUSH, deleted, "DELETE") == 202
 
-    host.check_output(f"systemctl start {COLLECT}")
+    collect(host)
 
     assert status(host, PULL, layer) == 404
     assert status(host, PULL, kept) == 200
-    assert "freed 3 blobs" in host.check_output(f"journalctl -u {COLLECT} -o cat -n 20")
+    assert "freed 3 blobs" in host.check_output(
+        f"journalctl --sync && journalctl -u {COLLECT} -o cat -n 20"
+    )
 
 
 def test_image_that_was_collected_can_be_pushed_again(host: Host) -> None:
     deleted, _ = push_image(host, "gc/again", "again")
     status(host, PUSH, deleted, "DELETE")
-    host.check_output(f"systemctl start {COLLECT}")
-    wait_for_writer(host)
+    collect(host)
 
     manifest, layer = push_image(host, "gc/again", "again")
 
@@ -214,7 +221,7 @@ def test_manifest_without_a_tag_is_kept(host: Host) -> None:
     first, layer = push_image(host, "gc/moved", "first")
     push_image(host, "gc/moved", "second")
 
-    host.check_output(f"systemctl start {COLLECT}")
+    collect(host)
 
     assert status(host, PULL, first) == status(host, PULL, layer) == 200
 
