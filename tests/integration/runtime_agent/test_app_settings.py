@@ -91,9 +91,8 @@ def test_container_without_a_record_keeps_its_settings(deployed: Node, engine: A
     for path in [*deployed.folder.glob("agent.db*"), deployed.folder / "settings.key"]:
         path.unlink(missing_ok=True)
     deployed.start()
-    # Its settings are kept after the app's row is there.
-    deployed.wait_reconciled()
-    assert deployed.status()["state"] == "DEPLOYED"
+    # Whoever is told so may rely on its settings too.
+    eventually(lambda: deployed.status()["state"] == "DEPLOYED", HEALED_SECONDS, "adopted")
 
     engine.remove_container("rt-shop-1", force=True)
 

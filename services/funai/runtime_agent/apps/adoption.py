@@ -98,8 +98,8 @@ def _adopt_one(parts: Parts, app_id: str) -> None:
     is_used_up = routed is not None or chosen.state is not AppState.DEPLOYED
     closed = highest if is_used_up else highest - 1
     chosen = replace(chosen, answer=deployed(parts, chosen, {}))
-    parts.apps.save(replace(chosen, max_fence=highest, closed_fence=closed))
     _keep_settings(parts, chosen)
+    parts.apps.save(replace(chosen, max_fence=highest, closed_fence=closed))
 
 
 def _routes_of(parts: Parts, app_id: str) -> list[str]:
@@ -180,15 +180,18 @@ def _renew(parts: Parts, known: App, candidates: list[App], routes: list[str]) -
     if chosen is not None:
         _LOG.warning("record of app %s is old: %s serves it", known.app_id, chosen.container_name)
         chosen = replace(chosen, answer=deployed(parts, chosen, {}))
-        parts.apps.decide(replace(chosen, max_fence=highest, closed_fence=chosen.fence))
         _keep_settings(parts, chosen)
+        parts.apps.decide(replace(chosen, max_fence=highest, closed_fence=chosen.fence))
     elif highest > known.max_fence:
         _LOG.warning("app %s: fence %d from labels, the record had less", known.app_id, highest)
         parts.apps.save(replace(known, max_fence=highest))
 
 
 def _keep_settings(parts: Parts, app: App) -> None:
-    """Keep what the app's container was given, so that it can be made again once it is gone."""
+    """Keep what the app's container was given, so that it can be made again once it is gone.
+
+    Before its record: an app that has one is not looked at again by an agent that is killed here.
+    """
     container = parts.containers.find(app.container_name) if app.settings else None
     if container is not None:
         sealed = parts.vault.seal(settings_of_container(container))
