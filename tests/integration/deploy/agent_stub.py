@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -57,10 +58,12 @@ class AgentStub:
                 self.send_header("Content-Type", stub.content_type)
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
-                while status == OK and not stub.hold.wait(0.05) and not self._is_reader_gone():
-                    pass
-                self.wfile.write(b"0\r\n\r\n")
+                # A reader that hung up before it had read all of it resets the connection.
+                with suppress(ConnectionError):
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+                    while status == OK and not stub.hold.wait(0.05) and not self._is_reader_gone():
+                        pass
+                    self.wfile.write(b"0\r\n\r\n")
                 stub.log_ended.set()
 
             def _say_fences(self) -> None:
