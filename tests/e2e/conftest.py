@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.e2e.console import Console
 
@@ -30,6 +30,7 @@ EVIDENCE = Path(__file__).parents[2] / ".lab" / "logs" / "e2e"
 #: Pictures that the documentation shows, made anew by each run.
 PICTURES = EVIDENCE / "pictures"
 WAIT_MS = 15_000
+expect.set_options(timeout=WAIT_MS)
 LAPTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 #: Chromium's own sandbox wants an ordinary user, and CI is root in a container.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import TYPE_CHECKING
 
+import requests
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
@@ -11,6 +14,19 @@ if TYPE_CHECKING:
 
 #: A build of the sample takes some 5 s on a quiet machine; the tests' machine is not quiet.
 JOB_MS = 180_000
+#: A deploy has succeeded once its node serves the app; the edge learns of a new app a moment later.
+ROUTE_SECONDS = 30
+
+
+def answer_of(url: str) -> requests.Response:
+    """Return what an app answers at its address: 200, unless it takes too long to get there."""
+    deadline = time.monotonic() + ROUTE_SECONDS
+    pause = threading.Event()
+    while (answer := requests.get(url, timeout=10)).status_code != requests.codes.ok:
+        if time.monotonic() > deadline:
+            break
+        pause.wait(0.2)
+    return answer
 
 
 class Console:

@@ -10,7 +10,7 @@ import requests
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import keep_picture, variable
-from tests.e2e.console import JOB_MS
+from tests.e2e.console import JOB_MS, answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def test_an_image_is_deployed_and_opens(console: Console, shop: str) -> None:
     console.wait_for_end("It succeeded.")
 
     expect(console.page.get_by_role("log")).to_contain_text("Starting the new version")
-    answer = requests.get(console.address_of(shop), timeout=10)
+    answer = answer_of(console.address_of(shop))
     assert answer.status_code == 200
     assert answer.headers["X-App-Release"].startswith("r")
 
@@ -58,7 +58,7 @@ def test_a_commit_is_built_while_the_log_moves(
         page.get_by_role("link", name="Download").click()
     assert "STEP" in loading.value.path().read_text()
 
-    assert requests.get(console.address_of(app_id), timeout=10).status_code == 200
+    assert answer_of(console.address_of(app_id)).status_code == 200
 
 
 def test_a_failed_deploy_says_why_and_what_to_do(console: Console, shop: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from tests.e2e.conftest import variable
-from tests.e2e.console import JOB_MS
+from tests.e2e.console import JOB_MS, answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +90,7 @@ def test_a_push_is_deployed(console: Console, new_app_id: Callable[[str], str]) 
     ended = wait_for_end(console, answer.json()["data"]["job"]["id"])
     assert ended["status"] == "SUCCEEDED", ended["errorMessage"]
     assert ended["payload"]["commit"] == commit
-    served = requests.get(ended["publicUrl"], timeout=10)
+    served = answer_of(ended["publicUrl"])
     assert served.status_code == 200
     assert served.headers["X-App-Release"] == f"r{ended['revision']}-{commit[:12]}"
     lines = call(console, "GET", f"/api/v1/deploys/{ended['id']}/log")["lines"]

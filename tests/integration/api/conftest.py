@@ -46,7 +46,9 @@ def shared_api(mariadb: MariaDb, tmp_path_factory: pytest.TempPathFactory) -> It
     schema = Schema(mariadb, name)
     for done in (run_command(process_env(schema), "migrate"), run_api_command(schema, "migrate")):
         assert done.returncode == 0, done.stdout + done.stderr
-    deploy = DeployProcess(schema, folder / "deploy.log").start()
+    # Nodes send one heartbeat here, at the beginning, however long the file's tests take.
+    settings = {"DEPLOY_NODE_STALE_SECONDS": "86400"}
+    deploy = DeployProcess(schema, folder / "deploy.log", settings).start()
     process = ApiProcess(schema, deploy, folder / "api.log")
     process.add_accounts()
     try:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _NUMBERS = itertools.count(1)
 IMAGE = "registry.test/team/shop:1"
 COMMIT = "4f2a9c1e7b3d5f60718293a4b5c6d7e8f9012345"
+#: Longer than any test: nobody here sends heartbeats while a browser is waited for.
+LEASE_SECONDS = 600
 
 
 def words(page: requests.Response | str) -> str:
@@ -57,7 +59,7 @@ class Runner:
 
     def take(self, job_id: str) -> dict[str, Any]:
         self.deploy.beat()
-        job = self.deploy.claimed()
+        job = self.deploy.claimed(leaseSeconds=LEASE_SECONDS)
         assert job["id"] == job_id
         return job
 

@@ -33,7 +33,7 @@ PASSWORD = "correct horse battery"
 ACCOUNTS = (("ada", Role.OPERATOR, 1), ("bob", Role.USER, 2), ("eve", Role.USER, 3))
 PREVIEW_TOKEN = "integration-preview-token"
 PUBLIC_URL = "http://apps.example"
-_START_SECONDS = 30
+_START_SECONDS = 60
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
@@ -125,7 +125,7 @@ class ApiProcess:
         """End it, and hang up the browsers that it gave out."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=60)
         for browser in self._browsers:
             browser.session.close()
 

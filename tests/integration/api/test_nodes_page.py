@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from tests.integration.api.console import LEASE_SECONDS
 from tests.integration.deploy_process import ADMIN
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 PATH = "/admin/nodes-admin.html"
 PROGRAM = shutil.which("chromium")
 GIGABYTE = 10**9
-REFRESHED_MS = 15_000
+#: The page asks every five seconds, and where Deploy is away every thirty at the most.
+REFRESHED_MS = 60_000
 APPS = 23
+expect.set_options(timeout=REFRESHED_MS)
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +96,13 @@ def test_what_is_typed_stays_while_the_page_refreshes(page: Page, platform: ApiP
     beat(platform, "runtime-01", containers=9)
 
     changed = page.locator('[data-node="1"] [data-at="containers"]')
-    expect(changed).to_have_text("9", timeout=REFRESHED_MS)
+    expect(changed).to_have_text("9")
     typed = "[document.activeElement.name, document.activeElement.value]"
     assert page.evaluate(typed) == ["weight", "77"]
     page.keyboard.press("Enter")
     expect(page.locator('[data-node="2"] [data-at="weight"]')).to_have_text("77")
-    assert "Change runtime-02" in page.evaluate("document.activeElement.textContent")
+    # A refresh may show the weight before the dialog knows that it was taken.
+    expect(page.get_by_role("button", name="Change runtime-02")).to_be_focused()
 
 
 def test_a_refusal_stays_in_its_dialog(page: Page) -> None:
@@ -126,7 +130,7 @@ def test_an_app_moves_and_a_node_is_drained_with_the_keyboard(
     expect(page.locator("#said")).to_contain_text("shop-07 is placed on runtime-02")
 
     platform.deploy.create("shop-03")
-    job = platform.deploy.claimed()
+    job = platform.deploy.claimed(leaseSeconds=LEASE_SECONDS)
     drain = page.get_by_role("button", name="Drain runtime-01")
     drain.press("Enter")
     expect(page.get_by_role("dialog")).to_contain_text(f"{APPS - 1} apps")
@@ -135,11 +139,11 @@ def test_an_app_moves_and_a_node_is_drained_with_the_keyboard(
     page.keyboard.press("Escape")
     expect(drain).to_be_focused()
     first = page.locator('[data-node="1"]')
-    expect(first).to_contain_text("Draining", timeout=REFRESHED_MS)
+    expect(first).to_contain_text("Draining")
 
     platform.deploy.report(job, "SUCCEEDED")
     page.get_by_role("button", name="Enable runtime-01").press("Enter")
-    expect(first).to_contain_text("Healthy", timeout=REFRESHED_MS)
+    expect(first).to_contain_text("Healthy")
     placed = platform.deploy.call("GET", "/admin/runtime-nodes/placements?nodeId=1", None, ADMIN)[
         1
     ]["data"]
@@ -166,10 +170,10 @@ def test_it_says_that_deploy_is_away_and_goes_on_by_itself(
 ) -> None:
     platform.deploy.stop()
     try:
-        expect(page.locator("#trouble")).to_contain_text("does not answer", timeout=REFRESHED_MS)
+        expect(page.locator("#trouble")).to_contain_text("does not answer")
     finally:
         platform.deploy.start()
-    expect(page.locator("#trouble")).to_be_hidden(timeout=4 * REFRESHED_MS)
+    expect(page.locator("#trouble")).to_be_hidden()
 
 
 def test_whoever_is_signed_out_is_told_so_once(page: Page, platform: ApiProcess) -> None:
@@ -178,7 +182,7 @@ def test_whoever_is_signed_out_is_told_so_once(page: Page, platform: ApiProcess)
     platform.deploy.schema.execute("DELETE FROM fun_ai_api_session")
 
     trouble = page.locator("#trouble")
-    expect(trouble).to_contain_text("You are signed out", timeout=REFRESHED_MS)
+    expect(trouble).to_contain_text("You are signed out")
     expect(trouble).not_to_contain_text("Trying again")
     before = len(asked)
     page.wait_for_timeout(6000)

@@ -43,7 +43,7 @@ def _stream(browser: Browser, job_id: str, **arguments: Any) -> requests.Respons
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         threading.Event().wait(0.05)
@@ -150,7 +150,7 @@ def test_a_log_comes_as_it_is_written_and_goes_on_from_where_it_was(
         reader.start()
         runner.log(job, "BUILD", "three", offset=2)
         runner.end(job)
-        reader.join(20)
+        reader.join(60)
     texts = [line["text"] for name, _, data in seen if name == "lines" for line in data["lines"]]
     assert texts == ["one", "two", "three"]
     assert seen[-1][0] == "end"
@@ -208,8 +208,8 @@ def test_a_follower_does_not_hold_up_the_end_of_the_api_entry(api: ApiProcess) -
     with _stream(bob, job["id"]) as answer:
         began = time.monotonic()
         api.stop()
-        # gunicorn would wait ten seconds for it.
-        assert time.monotonic() - began < 8
+        # gunicorn would wait ten seconds for it, and then cut it off in the middle.
+        assert time.monotonic() - began < 10
         assert _events(answer) == []
 
 
@@ -228,11 +228,12 @@ def test_what_an_app_prints_comes_from_its_node(shared_api: ApiProcess) -> None:
         assert f'filename="{app_id}.log"' in answer.headers["Content-Disposition"]
         assert "tail=7" in agent.calls[-1][0]
         assert eve.get(log).status_code == 404
-        # One who hangs up lets the node go.
+        # One who hangs up lets the node go. The end of the answer before is not that.
+        assert agent.log_ended.wait(60)
         agent.hold.clear()
         agent.log_ended.clear()
         bob.get(f"{log}?follow=1", stream=True).close()
-        assert agent.log_ended.wait(20)
+        assert agent.log_ended.wait(60)
     finally:
         agent.close()
         path = "/admin/runtime-nodes/set-enabled?name=node-with-agent&enabled=false"

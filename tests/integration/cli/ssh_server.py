@@ -9,11 +9,12 @@ import threading
 from typing import TYPE_CHECKING
 
 import paramiko
+from paramiko.common import cMSG_CHANNEL_SUCCESS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECONDS = 20
+SECONDS = 60
 
 
 class _Door(paramiko.ServerInterface):  # type: ignore[misc]  # paramiko has no types
@@ -22,7 +23,6 @@ class _Door(paramiko.ServerInterface):  # type: ignore[misc]  # paramiko has no 
     def __init__(self, key: paramiko.PKey) -> None:
         self._key = key
         self.command: str | None = None
-        self.asked = threading.Event()
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         known = username == "operator" and key == self._key
@@ -36,8 +36,20 @@ class _Door(paramiko.ServerInterface):  # type: ignore[misc]  # paramiko has no 
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         self.command = command.decode()
-        self.asked.set()
         return True
+
+
+class _Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko has no types
+    """Tells when the client knows that its command is run."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__(connection)
+        self.has_confirmed = threading.Event()
+
+    def _send_user_message(self, data: paramiko.Message) -> None:
+        super()._send_user_message(data)
+        if data.asbytes()[:1] == cMSG_CHANNEL_SUCCESS:
+            self.has_confirmed.set()
 
 
 class SshServer:
@@ -81,13 +93,14 @@ class SshServer:
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     def _answer(self, connection: socket.socket) -> None:
-        transport = paramiko.Transport(connection)
+        transport = _Transport(connection)
         transport.add_server_key(self._own)
         door = _Door(self._client)
         try:
             transport.start_server(server=door)
             channel = transport.accept(SECONDS)
-            if channel is None or not door.asked.wait(SECONDS) or door.command is None:
+            # Whoever ends a channel before that has refused the command, as its client sees it.
+            if channel is None or not transport.has_confirmed.wait(SECONDS) or not door.command:
                 return
             path = f"{self.programs}:{os.environ['PATH']}"
             done = subprocess.run(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PROGRAM = shutil.which("chromium")
 WAIT_MS = 60_000
+expect.set_options(timeout=WAIT_MS)
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="chromium is not installed")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +19,29 @@ from tests.integration.runner.git_server import GitServer, Repository
 from tests.integration.runner.stubs import StubDeploy, StubNode, StubServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parents[3]
 BUNDLE = ROOT / "playbooks" / "jobs"
 RUNNER_TOKEN = "canary-runner-token-0123456789"
 RUNTIME_TOKEN = "canary-runtime-token-0123456789"
+#: For what takes little where nobody else wants the machine.
+PATIENCE_SECONDS = 20
+
+
+def still_alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Return those that do not end; one that only waits to be reaped has ended."""
+    ends_at = time.monotonic() + PATIENCE_SECONDS
+    while (alive := [p for p in processes if _lives(p)]) and time.monotonic() < ends_at:
+        time.sleep(0.05)
+    return alive
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @dataclass
@@ -42,10 +61,20 @@ class RunnerProcess:
         self.seen = psutil.Process(self.process.pid).children(recursive=True)
         return self.seen
 
-    def orphans(self, seconds: float = 5) -> list[psutil.Process]:
+    def workers(self) -> list[psutil.Process]:
+        """Of the descendants those that work on jobs; one that ends meanwhile is left out."""
+        found = []
+        for process in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                # The zygote's children have its command line.
+                is_child = process.ppid() == self.process.pid
+                if not (is_child and "zygote" in " ".join(process.cmdline())):
+                    found.append(process)
+        return found
+
+    def orphans(self) -> list[psutil.Process]:
         """Those of the last ``family`` that still live after a while."""
-        _, alive = psutil.wait_procs(self.seen, timeout=seconds)
-        return [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
+        return still_alive(self.seen)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         if self.process.poll() is None:
@@ -78,7 +107,7 @@ class Lab:
             "RUNNER_LEASE_SECONDS": "30",
             "RUNNER_WAIT_SECONDS": "1",
             "RUNNER_DEPLOY_TIMEOUT_SECONDS": "30",
-            "RUNNER_VERIFY_TIMEOUT_SECONDS": "3",
+            "RUNNER_VERIFY_TIMEOUT_SECONDS": "30",
             **{key: str(value) for key, value in settings.items()},
         }
         log = self.tmp_path / f"{name}-{len(self.runners)}.log"
@@ -114,7 +143,7 @@ class Lab:
             "deployUrl": f"{self.node_url}/apps/{fields['appId']}/",
         }
 
-    def report_of(self, job_id: str, seconds: float = 30) -> dict[str, Any]:
+    def report_of(self, job_id: str, seconds: float = 60) -> dict[str, Any]:
         """Wait for the report on a job."""
         found = self.deploy.wait_for(lambda: self.deploy.reported(job_id) is not None, seconds)
         logs = "\n".join(runner.log.read_text() for runner in self.runners)

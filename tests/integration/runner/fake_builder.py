@@ -86,7 +86,7 @@ class FakeBuilder:
                 if connection.recv(1) == b"":
                     raise ConnectionResetError
         result = self.result or self._image(self.requests[-1])
-        connection.settimeout(10)
+        connection.settimeout(60)
         connection.sendall(frames.encode(frames.RESULT, json.dumps(result.to_json()).encode()))
         if result.ok:
             _frame(connection, parser)

@@ -97,7 +97,7 @@ class StubDeploy:
             self._queue.append(job)
             self._changed.notify_all()
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 20) -> bool:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60) -> bool:
         with self._changed:
             return self._changed.wait_for(condition, seconds)
 
@@ -132,6 +132,11 @@ class StubDeploy:
             return 200, {"code": 409, "message": "gap", "data": {"next": len(kept)}}
         kept += body["lines"][len(kept) - body["offset"] :]
         return 200, {"code": 200, "message": "ok", "data": {"next": len(kept)}}
+
+    def wait_for_beat(self) -> bool:
+        """Wait until a heartbeat that comes from now on is answered."""
+        before = len(self.heartbeats)
+        return self.wait_for(lambda: len(self.heartbeats) > before)
 
     def text_of(self, job_id: str) -> str:
         """The log of a job as a reader sees it."""
@@ -177,7 +182,7 @@ class StubNode:
         self.release.wait(60)
         return deployed(body)
 
-    def wait_for_deploys(self, count: int, seconds: float = 20) -> bool:
+    def wait_for_deploys(self, count: int, seconds: float = 60) -> bool:
         with self._changed:
             return self._changed.wait_for(lambda: len(self.deploys) >= count, seconds)
 

@@ -116,11 +116,13 @@ def test_secrets_that_an_app_prints_are_masked(lab: Lab) -> None:
 def test_secrets_on_the_apps_page_are_masked(lab: Lab, *, answers: bool) -> None:
     lab.deploy.app_settings = given
     lab.node.app = lambda _path: (500, f"trouble with {LONG[:300]}")
-    runner = lab.runner()
+    lab.node.agent = lab.node.hold
+    runner = lab.runner(RUNNER_VERIFY_TIMEOUT_SECONDS=3)
     lab.deploy.add(lab.job("job-1"))
     assert lab.node.wait_for_deploys(1)
     if not answers:
         lab.deploy.app_settings = lambda: None
+    lab.node.release.set()
 
     report = lab.report_of("job-1")
 
@@ -135,11 +137,12 @@ def test_app_is_not_deployed_without_the_settings_it_has(lab: Lab) -> None:
     lab.runner()
 
     lab.deploy.add(lab.job("job-1"))
-    report = lab.report_of("job-1", 10)
+    report = lab.report_of("job-1")
 
     assert (report["status"], report["reason"]) == ("FAILED", "SETTINGS_UNAVAILABLE")
     assert "none of the keys opens it" in report["errorMessage"]
     assert "What ran before still serves" in report["errorMessage"]
+    assert len(lab.deploy.settings_calls) == 1, "what is refused for good is not asked again"
     assert lab.node.deploys == []
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from tests.integration.runner.conftest import still_alive
 from tests.integration.runner.fetch_job import FILES, Job, git_job
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def test_password_is_on_no_command_line_and_in_no_environment(
     found.context.job_file.write_text(json.dumps(found.context.record))
     process = run_apart(found)
 
-    assert server.asked.wait(20)
+    assert server.asked.wait(60)
     shown = []
     for child in psutil.Process(process.pid).children(recursive=True):
         shown += [*child.cmdline(), *child.environ().values()]
@@ -160,7 +161,7 @@ def test_git_dies_with_the_step_that_started_it(tmp_path: Path, server: GitServe
     found = git_job(tmp_path, server)
     found.context.job_file.write_text(json.dumps(found.context.record))
     process = run_apart(found)
-    assert server.asked.wait(20)
+    assert server.asked.wait(60)
     family = psutil.Process(process.pid).children(recursive=True)
     names = [child.name() for child in family]
 
@@ -168,8 +169,7 @@ def test_git_dies_with_the_step_that_started_it(tmp_path: Path, server: GitServe
     process.wait()
 
     assert "git-remote-http" in names
-    _, alive = psutil.wait_procs(family, timeout=5)
-    assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+    assert still_alive(family) == []
 
 
 def run_apart(found: Job) -> subprocess.Popen[bytes]:

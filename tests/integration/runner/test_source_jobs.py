@@ -16,10 +16,11 @@ import psutil
 import pytest
 
 from funai.builder.model import BuildResult
+from tests.integration.runner.conftest import still_alive
 from tests.integration.runner.fake_builder import FakeBuilder
 from tests.integration.runner.git_server import GitServer, Repository
 from tests.integration.runner.registry import StubRegistry
-from tests.integration.runner.test_faults import wait_until
+from tests.integration.runner.test_faults import SHORT_LEASE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -265,10 +266,11 @@ def test_registry_that_breaks_is_tried_again_and_then_named(factory: Factory) ->
 def test_registry_that_is_silent_ends_at_the_deadline_and_the_next_job_runs(
     factory: Factory,
 ) -> None:
-    runner = factory.runner(RUNNER_PUSH_TIMEOUT_SECONDS=2, RUNNER_PARALLEL_JOBS=1)
+    # The next job's push has to fit as well.
+    runner = factory.runner(RUNNER_PUSH_TIMEOUT_SECONDS=10, RUNNER_PARALLEL_JOBS=1)
     factory.builder.is_slow = True
     factory.lab.deploy.add(factory.job("job-1"))
-    assert factory.builder.begun.wait(30)
+    assert factory.builder.begun.wait(60)
     factory.registry.is_silent = True
     factory.builder.release.set()
 
@@ -301,7 +303,7 @@ def test_job_that_lost_its_lease_pushes_nothing(factory: Factory) -> None:
 
     factory.lab.deploy.add(factory.job("job-1"))
 
-    assert wait_until(lambda: runner.lines("left_to_lease"), 30)
+    assert wait_until(lambda: runner.lines("left_to_lease"))
     assert factory.registry.pushes == 0
     assert factory.lab.node.deploys == []
 
@@ -310,30 +312,40 @@ def test_job_that_lost_its_lease_pushes_nothing(factory: Factory) -> None:
 def test_cancelled_job_leaves_no_process_and_no_file(factory: Factory, where: str) -> None:
     factory.git.is_silent = where == "git"
     factory.builder.is_slow = where == "build"
-    runner = factory.runner(RUNNER_LEASE_SECONDS=3)
+    runner = factory.runner(RUNNER_LEASE_SECONDS=SHORT_LEASE_SECONDS)
     if where == "push":
         factory.builder.is_slow = True
     factory.lab.deploy.add(factory.job("job-1"))
     if where == "git":
-        assert factory.git.asked.wait(30)
+        assert factory.git.asked.wait(60)
     else:
-        assert factory.builder.begun.wait(30)
+        assert factory.builder.begun.wait(60)
     if where == "push":
         factory.registry.asked.clear()
         factory.registry.is_silent = True
         factory.builder.release.set()
         assert factory.registry.asked.wait(30)
-    family = [p for p in runner.family() if "zygote" not in " ".join(p.cmdline())]
+    family = runner.workers()
 
     factory.lab.deploy.heartbeat_codes = lambda _job, _body: 409
-    assert wait_until(lambda: runner.lines("left_to_lease"), 30)
+    assert wait_until(lambda: runner.lines("left_to_lease"))
 
-    _, alive = psutil.wait_procs(family, timeout=5)
-    assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+    assert still_alive(family) == []
     assert list((runner.state_dir / "jobs").iterdir()) == []
     assert factory.lab.deploy.reports == []
     if where == "build":
-        assert factory.builder.abandoned.wait(5)
+        assert factory.builder.abandoned.wait(20)
+
+
+def seen_by_others(runner: RunnerProcess) -> list[str]:
+    """Return what everybody on the host can read of a runner's processes."""
+    shown: list[str] = []
+    for process in runner.family():
+        try:
+            shown += [*process.cmdline(), *process.environ().values()]
+        except psutil.Error:
+            continue
+    return shown
 
 
 def test_passwords_are_on_no_command_line_in_no_environment_and_no_log(factory: Factory) -> None:
@@ -341,15 +353,17 @@ def test_passwords_are_on_no_command_line_in_no_environment_and_no_log(factory: 
     factory.builder.is_slow = True
     runner = factory.runner()
     factory.lab.deploy.add(factory.job("job-1"))
-    assert factory.builder.begun.wait(30)
-    shown: list[str] = []
+    assert factory.builder.begun.wait(60)
+    factory.registry.asked.clear()
+    factory.registry.is_silent = True
     factory.builder.release.set()
+    # While the registry keeps it waiting, the push is there to be seen.
+    assert factory.registry.asked.wait(60)
+    shown = seen_by_others(runner)
+    factory.registry.is_silent = False
+    factory.registry.release.set()
     while factory.lab.deploy.reported("job-1") is None:
-        for process in runner.family():
-            try:
-                shown += [*process.cmdline(), *process.environ().values()]
-            except psutil.Error:
-                continue
+        shown += seen_by_others(runner)
     report = factory.lab.report_of("job-1")
     runner.stop()
     kept = [p.read_bytes() for p in runner.state_dir.rglob("*") if p.is_file()]
@@ -387,8 +401,15 @@ def test_many_lines_arrive_once_and_in_order(factory: Factory) -> None:
     factory.builder.lines = [f"line {n}" for n in range(count)]
     lost = iter(range(1_000_000))
     factory.lab.deploy.log_code = lambda _body: None if next(lost) % 7 == 3 else 200
-    factory.runner()
+    # The end of a job waits only so long for its lines: it comes when they have arrived.
+    deploy, node = factory.lab.deploy, factory.lab.node
+    node.agent = node.hold
+    factory.runner(RUNNER_DEPLOY_TIMEOUT_SECONDS=120)
+    deploy.add(factory.job("job-1"))
+    arrived = deploy.wait_for(lambda: len(deploy.logs.get("job-1", ())) >= count, 120)
+    node.release.set()
 
-    assert factory.report()["status"] == "SUCCEEDED"
-    told = [x["m"] for x in factory.lab.deploy.logs["job-1"] if x["m"].startswith("line ")]
+    assert arrived
+    assert factory.lab.report_of("job-1")["status"] == "SUCCEEDED"
+    told = [x["m"] for x in deploy.logs["job-1"] if x["m"].startswith("line ")]
     assert told == [f"line {n}" for n in range(count)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from typing import TYPE_CHECKING, Any
 
 from tests.integration.deploy_process import API, SECRETS, DeployProcess
@@ -33,7 +32,7 @@ def create(deploy: DeployProcess, **extra: Any) -> str:
     return str(envelope["data"]["id"])
 
 
-def wait_for_end(deploy: DeployProcess, job_id: str, seconds: float = 40) -> dict[str, Any]:
+def wait_for_end(deploy: DeployProcess, job_id: str, seconds: float = 120) -> dict[str, Any]:
     assert wait_until(lambda: job_of(deploy, job_id)["status"] in ENDED, seconds)
     return job_of(deploy, job_id)
 
@@ -65,13 +64,13 @@ def test_job_of_a_killed_runner_is_taken_up_after_its_lease(
     lab: Lab, deploy: DeployProcess
 ) -> None:
     lab.node.agent = lab.node.hold
-    first = start_runner(lab, deploy, "runner-1", RUNNER_LEASE_SECONDS=5)
+    first = start_runner(lab, deploy, "runner-1", RUNNER_LEASE_SECONDS=10)
     job_id = create(deploy)
     assert lab.node.wait_for_deploys(1)
 
     first.stop(signal.SIGKILL)
     lab.node.release.set()
-    start_runner(lab, deploy, "runner-2", RUNNER_LEASE_SECONDS=5)
+    start_runner(lab, deploy, "runner-2")
     job = wait_for_end(deploy, job_id)
 
     assert (job["status"], job["runnerId"]) == ("SUCCEEDED", "runner-2")
@@ -81,7 +80,7 @@ def test_job_of_a_killed_runner_is_taken_up_after_its_lease(
 
 def test_runner_that_wakes_after_its_lease_changes_nothing(lab: Lab, deploy: DeployProcess) -> None:
     lab.node.agent = lab.node.hold
-    first = start_runner(lab, deploy, "runner-1", RUNNER_LEASE_SECONDS=5)
+    first = start_runner(lab, deploy, "runner-1", RUNNER_LEASE_SECONDS=10)
     job_id = create(deploy)
     assert lab.node.wait_for_deploys(1)
 
@@ -89,9 +88,8 @@ def test_runner_that_wakes_after_its_lease_changes_nothing(lab: Lab, deploy: Dep
     for process in family:
         process.suspend()
     first.process.send_signal(signal.SIGSTOP)
-    time.sleep(5.5)
     lab.node.release.set()
-    start_runner(lab, deploy, "runner-2", RUNNER_LEASE_SECONDS=5)
+    start_runner(lab, deploy, "runner-2")
     job = wait_for_end(deploy, job_id)
     first.process.send_signal(signal.SIGCONT)
     for process in family:
@@ -105,13 +103,14 @@ def test_runner_that_wakes_after_its_lease_changes_nothing(lab: Lab, deploy: Dep
 
 def test_cancelled_job_is_killed_within_a_heartbeat(lab: Lab, deploy: DeployProcess) -> None:
     lab.node.agent = lab.node.hold
-    runner = start_runner(lab, deploy, "runner-1", RUNNER_LEASE_SECONDS=6)
+    runner = start_runner(lab, deploy, "runner-1", RUNNER_LEASE_SECONDS=12)
     job_id = create(deploy)
     assert lab.node.wait_for_deploys(1)
 
     deploy.call("POST", f"/deploy/jobs/{job_id}/cancel", {}, API)
 
-    assert wait_until(lambda: runner.lines("left_to_lease"), 5)
+    assert wait_until(lambda: runner.lines("left_to_lease"), 20)
+    assert "Deploy answered 409" in runner.lines("left_to_lease")[0]
     assert job_of(deploy, job_id)["status"] == "CANCELLED"
 
 
@@ -119,7 +118,8 @@ def test_restart_of_deploy_in_the_middle_does_not_end_the_job(
     lab: Lab, deploy: DeployProcess
 ) -> None:
     lab.node.agent = lab.node.hold
-    runner = start_runner(lab, deploy, "runner-1", RUNNER_LEASE_SECONDS=20)
+    patient = {"RUNNER_LEASE_SECONDS": 120, "RUNNER_DEPLOY_TIMEOUT_SECONDS": 120}
+    runner = start_runner(lab, deploy, "runner-1", **patient)
     job_id = create(deploy)
     assert lab.node.wait_for_deploys(1)
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENV = {"PATH": os.environ["PATH"]}
+#: Half of what the programs here would take by themselves; none of them is waited for at all.
+SOON_SECONDS = 30
 
 
 def shell(script: str, seconds: float = 10, **more: object) -> Finished:
@@ -53,19 +55,19 @@ def test_group_is_killed_at_the_deadline() -> None:
     finished = shell("sleep 60 & sleep 60", seconds=0.3)
 
     assert finished.stopped == TIMED_OUT
-    assert time.monotonic() - began_at < 2
+    assert time.monotonic() - began_at < SOON_SECONDS
     assert set(psutil.Process().children(recursive=True)) <= known
 
 
 def test_program_left_in_the_background_neither_delays_nor_survives() -> None:
     began_at = time.monotonic()
 
-    finished = shell("sleep 60 & echo $!")
+    finished = shell("sleep 60 & echo $!", seconds=60)
 
     assert finished.ok
-    assert time.monotonic() - began_at < 2
+    assert time.monotonic() - began_at < SOON_SECONDS
     left = [p for p in psutil.process_iter() if p.pid == int(finished.tail)]
-    _, alive = psutil.wait_procs(left, timeout=2)
+    _, alive = psutil.wait_procs(left, timeout=10)
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
 
 
@@ -111,7 +113,7 @@ def test_program_that_is_missing_is_said() -> None:
 def test_stream_that_is_closed_early_does_not_delay_the_end() -> None:
     began_at = time.monotonic()
 
-    finished = shell("exec >&- 2>&-; sleep 0.1; exit 4")
+    finished = shell("exec >&- 2>&-; sleep 0.1; exit 4", seconds=60)
 
     assert finished.returncode == 4
-    assert time.monotonic() - began_at < 1
+    assert time.monotonic() - began_at < SOON_SECONDS

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from funai.runner import log_shipper
 from funai.runner.client import Answer
 from funai.runner.errors import DeployUnreachableError
 from funai.runner.log_line import LogLine
-from funai.runner.log_shipper import LineBuffer, LogShipper
+from funai.runner.log_shipper import BATCH_SECONDS, LineBuffer, LogShipper
 from funai.runner.model import ClaimedJob
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from funai.runner.client import DeployClient
 
 Fault = BaseException | Answer | None
-SECONDS = 10.0
+#: For what takes milliseconds where nobody else wants the machine.
+SECONDS = 30.0
 JOB = ClaimedJob.parse({"id": "job-1", "fence": 3, "payload": {}}, lease_seconds=30)
 
 
@@ -30,7 +32,8 @@ class FakeDeploy:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self.lines: list[str] = []
-        self.calls: list[tuple[float, int]] = []
+        #: How many lines each call brought.
+        self.calls: list[int] = []
         self.before: Callable[[int], Fault] = lambda _call: None
         self.after: Callable[[int], Fault] = lambda _call: None
         self.closed = False
@@ -40,7 +43,7 @@ class FakeDeploy:
         assert timeout > 0
         number = len(self.calls)
         with self._changed:
-            self.calls.append((time.monotonic(), len(body["lines"])))
+            self.calls.append(len(body["lines"]))
             self._changed.notify_all()
         self._raise(answer := self.before(number))
         if isinstance(answer, Answer):
@@ -55,11 +58,13 @@ class FakeDeploy:
         return answer if isinstance(answer, Answer) else Answer(200, "", {"next": len(self.lines)})
 
     def close(self) -> None:
-        self.closed = True
-
-    def wait_for(self, condition: Callable[[], bool]) -> bool:
         with self._changed:
-            return self._changed.wait_for(condition, SECONDS)
+            self.closed = True
+            self._changed.notify_all()
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = SECONDS) -> bool:
+        with self._changed:
+            return self._changed.wait_for(condition, seconds)
 
     @staticmethod
     def _raise(fault: Fault) -> None:
@@ -95,24 +100,29 @@ def texts(count: int) -> list[str]:
 def test_lines_arrive_in_order(deploy: FakeDeploy, shipper: LogShipper) -> None:
     for text in texts(5000):
         shipper.add(line(text))
-    shipper.finish()
+    shipper.finish(SECONDS)
 
     assert deploy.lines == texts(5000)
-    assert max(size for _, size in deploy.calls) <= 1000
+    assert max(deploy.calls) <= 1000
     assert deploy.closed
 
 
-def test_single_line_is_sent_at_once_and_the_next_soon(
-    deploy: FakeDeploy, shipper: LogShipper
-) -> None:
-    began_at = time.monotonic()
+def test_single_line_is_sent_at_once_and_the_next_soon(deploy: FakeDeploy) -> None:
+    # By a clock of the test's own: how soon something is on this machine is not the shipper's doing.
+    now = [1000.0]
+    shipper = LogShipper(JOB, cast("DeployClient", deploy), print, lambda: now[0])
+
     shipper.add(line("a"))
     assert deploy.wait_for(lambda: deploy.lines == ["a"])
     shipper.add(line("b"))
-    assert deploy.wait_for(lambda: deploy.lines == ["a", "b"])
+    now[0] += BATCH_SECONDS / 2
+    came_early = deploy.wait_for(lambda: len(deploy.calls) > 1, 3 * BATCH_SECONDS)
+    now[0] += BATCH_SECONDS
+    came_soon = deploy.wait_for(lambda: deploy.lines == ["a", "b"])
+    shipper.finish(0)
 
-    assert deploy.calls[0][0] - began_at < 0.05
-    assert 0.05 < deploy.calls[1][0] - deploy.calls[0][0] < 0.2
+    assert not came_early
+    assert came_soon
 
 
 def test_answer_that_was_lost_does_not_double_lines(
@@ -123,7 +133,7 @@ def test_answer_that_was_lost_does_not_double_lines(
 
     for text in texts(3000):
         shipper.add(line(text))
-    shipper.finish()
+    shipper.finish(SECONDS)
 
     assert deploy.lines == texts(3000)
 
@@ -133,7 +143,7 @@ def test_call_that_did_not_arrive_is_repeated(deploy: FakeDeploy, shipper: LogSh
     deploy.before = lambda call: faults[call] if call < len(faults) else None
 
     shipper.add(line("a"))
-    shipper.finish()
+    shipper.finish(SECONDS)
 
     assert deploy.lines == ["a"]
 
@@ -144,7 +154,7 @@ def test_deploy_that_lost_lines_is_followed(deploy: FakeDeploy, shipper: LogShip
     deploy.lines.clear()
 
     shipper.add(line("b"))
-    shipper.finish()
+    shipper.finish(SECONDS)
 
     assert deploy.lines == ["b"]
 
@@ -164,7 +174,7 @@ def test_older_deploy_is_not_asked_again(
 
     for text in texts(10):
         shipper.add(line(text))
-    shipper.finish()
+    shipper.finish(SECONDS)
     shipper.add(line("later"))
 
     assert len(deploy.calls) == 1
@@ -178,7 +188,7 @@ def test_refusal_is_noted_once_and_ends_it(
 
     for text in texts(10):
         shipper.add(line(text))
-    shipper.finish()
+    shipper.finish(SECONDS)
 
     assert notes == ["409: fence 4 is newer"]
     assert len(deploy.calls) == 1
@@ -191,18 +201,22 @@ def test_end_waits_for_no_deploy_that_is_away(deploy: FakeDeploy, shipper: LogSh
 
     shipper.finish(0.5)
 
-    assert time.monotonic() - began_at < 1
+    # A machine that has much to do may take seconds more, but not as many.
+    assert time.monotonic() - began_at < SECONDS
+    assert deploy.wait_for(lambda: deploy.closed)
 
 
 def test_job_is_slowed_down_rather_than_lines_lost_while_deploy_takes_them(
-    deploy: FakeDeploy, shipper: LogShipper
+    deploy: FakeDeploy, shipper: LogShipper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # This Deploy takes lines all the time: a machine that stands still for a while is not its fault.
+    monkeypatch.setattr(log_shipper, "PATIENCE_SECONDS", SECONDS)
     deploy.before = lambda _call: time.sleep(0.01)
     count, text = 3000, "x" * 4000
 
     for number in range(count):
         shipper.add(line(f"{number} {text}"))
-    shipper.finish()
+    shipper.finish(SECONDS)
 
     assert [found.split()[0] for found in deploy.lines] == [str(n) for n in range(count)]
 
@@ -214,7 +228,8 @@ def test_job_goes_on_when_deploy_takes_nothing(deploy: FakeDeploy, shipper: LogS
     for _ in range(10_000):
         shipper.add(line("x" * 4000))
 
-    assert time.monotonic() - began_at < 5
+    # Waiting for each line by itself would take hours.
+    assert time.monotonic() - began_at < SECONDS
 
 
 def test_full_buffer_drops_its_middle_and_says_how_much() -> None:

@@ -60,11 +60,12 @@ def test_largest_environment_is_masked_in_little_time() -> None:
     secrets = [f"{number}" + LONG * 40 for number in range(4)]
     redactor = Redactor(())
     redactor.add(part for secret in secrets for part in parts_of(secret))
-    began_at = time.monotonic()
+    # Of this thread alone: what others do on the machine is not counted.
+    began_at = time.thread_time()
 
     redactor.clean("a line of a log " * 60)
 
-    assert time.monotonic() - began_at < 1
+    assert time.thread_time() - began_at < 1
 
 
 @pytest.mark.parametrize(

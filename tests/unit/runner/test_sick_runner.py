@@ -25,7 +25,7 @@ from funai.runner.workspace import JobFolder, StateDir
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 #: Jobs that the stub would hand out if nobody rested.
 MANY = 30
 

@@ -33,7 +33,7 @@ def no_fork():
     raise BlockingIOError(11, "Resource temporarily unavailable")
 os.fork = no_fork
 """
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 
 
 class Subprocess:
@@ -45,8 +45,13 @@ class Subprocess:
     def __init__(self, failures: int = 0, extra: str = "") -> None:
         self._failures = failures
         self._script = ZYGOTE % extra
+        self.starts = 0
+        self.started_again = threading.Event()
 
     def start(self, argv: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        self.starts += 1
+        if self.starts > 1:
+            self.started_again.set()
         if self._failures:
             self._failures -= 1
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
@@ -64,6 +69,9 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ZygoteClien
         fake.Popen = fake.start  # type: ignore[assignment]
         monkeypatch.setattr(zygote_client, "subprocess", fake)
         clients.append(ZygoteClient({}, ()))
+        if failures > 1:
+            # Whoever asks before the first failure is noted is told of time that ran out instead.
+            assert fake.started_again.wait(WAIT_SECONDS)
         return clients[-1]
 
     yield make
@@ -87,6 +95,7 @@ def test_zygote_that_could_not_be_started_once_is_there_later(
     start: Callable[..., ZygoteClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(zygote_client, "READY_SECONDS", WAIT_SECONDS)
+    monkeypatch.setattr(zygote_client, "AGAIN_SECONDS", WAIT_SECONDS)
     client = start(failures=1)
 
     assert run(client, tmp_path, status=3) == 3
@@ -132,7 +141,11 @@ def test_closing_ends_the_thread_and_the_zygote(start: Callable[..., ZygoteClien
     client = start()
     pid = client.pid
 
+    threads = [thread for thread in threading.enumerate() if thread.name == "zygote"]
+
     client.close()
+    for thread in threads:
+        thread.join(WAIT_SECONDS)
 
     assert "zygote" not in [thread.name for thread in threading.enumerate()]
     with pytest.raises(ProcessLookupError):
