@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +133,19 @@ def test_app_that_answers_500_at_the_gateway_fails_the_job(lab: Lab) -> None:
 
     assert report["reason"] == "VERIFY_FAILED"
     assert "answered 502" in report["errorMessage"]
+
+
+def test_last_ask_for_which_little_time_is_left_hides_no_answer(lab: Lab) -> None:
+    def answer(_path: str) -> Reply:
+        threading.Event().wait(0.3)
+        return (502, "bad gateway")
+
+    lab.node.app = answer
+    lab.runner(RUNNER_VERIFY_TIMEOUT_SECONDS=1)
+
+    lab.deploy.add(lab.job("job-1"))
+
+    assert "answered 502" in lab.report_of("job-1")["errorMessage"]
 
 
 def test_answer_of_another_release_is_no_answer(lab: Lab) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import requests
 
@@ -30,6 +30,15 @@ MAX_RETRY_SECONDS = 1.0
 NOT_SHOWN = "(the answer is not shown: Deploy did not say what is secret in it)"
 
 
+class _Answer(NamedTuple):
+    #: HTTP status; 0: none came.
+    status: int
+    #: The release that it names.
+    served: str | None
+    #: The head of the body, or the cause.
+    seen: str
+
+
 def run(context: StepContext, deadline: Deadline) -> StepResult:
     """Ask the health path until it answers below 500, or the deadline is reached.
 
@@ -42,21 +51,29 @@ def run(context: StepContext, deadline: Deadline) -> StepResult:
     backoff = Backoff(FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS)
     with requests.Session() as session:
         session.trust_env = False
+        said = _Answer(0, "", "")
         while True:
-            status, served, seen = _ask(
-                session, job.health_url, release, min(ANSWER_SECONDS, deadline.remaining)
-            )
-            is_right = release in {None, served}
-            if is_right and 0 < status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                return StepResult({"verifiedUrl": job.health_url, "verifiedStatus": status})
+            seconds = min(ANSWER_SECONDS, deadline.remaining)
+            answer = _ask(session, job.health_url, release, seconds)
+            is_right = release in {None, answer.served}
+            if is_right and 0 < answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                return StepResult({"verifiedUrl": job.health_url, "verifiedStatus": answer.status})
+            # The last one may have had too little time for any answer.
+            if answer.status or not said.status or seconds == ANSWER_SECONDS:
+                said = answer
             pause = backoff.pause()
             if not deadline.allows(pause):
-                if not SettingsSource(context, job).hide_secrets():
-                    seen = NOT_SHOWN
-                if not is_right and status:
-                    seen = f"the answer was of release {served or 'none'}, not {release}; {seen}"
-                raise explain(job, status, seen, deadline.seconds)
+                raise _refusal(context, job, said, release, deadline.seconds)
             context.pause(pause)
+
+
+def _refusal(
+    context: StepContext, job: DeployJob, said: _Answer, release: str | None, seconds: float
+) -> StepError:
+    seen = said.seen if SettingsSource(context, job).hide_secrets() else NOT_SHOWN
+    if said.status and release not in {None, said.served}:
+        seen = f"the answer was of release {said.served or 'none'}, not {release}; {seen}"
+    return explain(job, said.status, seen, seconds)
 
 
 def explain(job: DeployJob, status: int, seen: str, seconds: float) -> StepError:
@@ -82,10 +99,8 @@ def _is_sent_to_tls(response: requests.Response, url: str) -> bool:
     return response.is_redirect and target == url.replace("http://", "https://", 1) != url
 
 
-def _ask(
-    session: requests.Session, url: str, release: str | None, timeout: float
-) -> tuple[int, str | None, str]:
-    """Return status, release and the head of the body; status 0 and the cause where nothing answers."""
+def _ask(session: requests.Session, url: str, release: str | None, timeout: float) -> _Answer:
+    """Return what came; status 0 and the cause where nothing did."""
     limits = (min(CONNECT_SECONDS, max(0.1, timeout)), max(0.1, timeout))
     try:
         with session.get(url, timeout=limits, allow_redirects=False, stream=True) as response:
@@ -95,6 +110,6 @@ def _ask(
             served = (
                 release if _is_sent_to_tls(response, url) else response.headers.get(APP_RELEASE, "")
             )
-            return response.status_code, served, head.decode(errors="replace")
+            return _Answer(response.status_code, served, head.decode(errors="replace"))
     except requests.RequestException as exc:
-        return 0, "", type(exc).__name__
+        return _Answer(0, "", type(exc).__name__)
