@@ -182,6 +182,23 @@ def test_app_that_comes_back_is_not_removed(moving: DeployProcess, agent: AgentS
         other.close()
 
 
+def test_app_is_never_removed_where_its_requests_go(
+    moving: DeployProcess, agent: AgentStub
+) -> None:
+    node_id = beat(moving, "node-1", agent)
+    move(moving, node_id)
+    at = "UTC_TIMESTAMP(6) - INTERVAL 2 HOUR"
+    moving.schema.execute(
+        "INSERT INTO fun_ai_deploy_leftover (app_id, node_id, user_id, fence, create_time,"
+        f" update_time) VALUES ('shop', {node_id}, '7', 5, {at}, {at})"
+    )
+    leave(moving, node_id, "later", hours=1)
+
+    assert eventually(lambda: left(moving, node_id) == 1)
+
+    assert [body["appId"] for _, body, _ in agent.calls] == ["later"]
+
+
 def test_note_of_a_later_move_outlives_the_end_of_an_earlier_removal(
     moving: DeployProcess, agent: AgentStub
 ) -> None:

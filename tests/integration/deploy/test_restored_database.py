@@ -120,15 +120,23 @@ def test_route_follows_the_node_of_the_newest_claim(
     agent.fences = [seen(APP, first["fence"] + 1)]
     other = AgentStub()
     other.fences = [seen(APP, first["fence"] + 2, "job-after-the-move")]
+    urls = {"agentBaseUrl": other.url, "gatewayBaseUrl": "http://127.0.0.1:8099"}
+    deploy.call("POST", "/admin/runtime-nodes/upsert", {"name": "node-2", **urls}, ADMIN)
+    # It had been there before, and was still to be cleared of that when the dump was made.
+    deploy.schema.execute(
+        "INSERT INTO fun_ai_deploy_leftover SELECT 'shop', id, '7', 1, UTC_TIMESTAMP(6),"
+        " UTC_TIMESTAMP(6) FROM fun_ai_deploy_runtime_node WHERE name = 'node-2'"
+    )
     try:
         for _ in range(2):
-            deploy.beat("node-2", agentBaseUrl=other.url, gatewayBaseUrl="http://127.0.0.1:8099")
+            deploy.beat("node-2", **urls)
         assert eventually(lambda: fence_of(deploy) == first["fence"] + 2)
         assert eventually(lambda: routes(deploy) == {APP: "127.0.0.1:8099"})
     finally:
         other.close()
 
     assert app(deploy)["node"] == "node-2"
+    assert deploy.schema.rows("SELECT * FROM fun_ai_deploy_leftover") == []
 
 
 def test_what_was_deployed_after_the_restore_keeps_its_route(

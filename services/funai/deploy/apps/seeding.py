@@ -14,6 +14,7 @@ from funai.contract import ids
 from funai.deploy.apps.serving import note_serving
 from funai.deploy.jobs.repository import JobRepository
 from funai.deploy.nodes.repository import NodeRepository
+from funai.deploy.placements.leftovers import LeftoverRepository
 from funai.deploy.placements.repository import AppRepository, PlacementRepository
 from funai.deploy.routes_table.repository import bump_version
 
@@ -128,6 +129,7 @@ class Seeder:
         if row.route_node_id != node.id:
             PlacementRepository(connection).put(app_id, node.id)
             apps.change(app_id, route_node_id=node.id)
+            LeftoverRepository(connection).forget_on(app_id, node.id)
             bump_version(connection)
         is_ahead = node.id in self._ahead[app_id]
         found = self._told[node.id][app_id].serving

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, func, select, text, update
+from sqlalchemy import and_, delete, func, or_, select, text, update
 from sqlalchemy.dialects.mysql import insert
 
 from funai.deploy.placements.model import Leftover
@@ -60,12 +60,16 @@ class LeftoverRepository:
         )
 
     def of_node(self, node_id: int, limit: int) -> list[Leftover]:
-        """Return what is to be removed from the node, what waits longest first."""
+        """Return what is to be removed from the node, what waits longest first.
+
+        Never an app whose requests go to that node, whatever a note says.
+        """
         waited = func.date_sub(NOW, text(f"INTERVAL {LEFTOVER_SECONDS} SECOND"))
         rows = self._connection.execute(
             select(leftover.c.app_id, leftover.c.user_id, leftover.c.fence, app.c.fence)
             .join(app, app.c.app_id == leftover.c.app_id)
             .where(leftover.c.node_id == node_id, leftover.c.update_time < waited)
+            .where(or_(app.c.route_node_id.is_(None), app.c.route_node_id != node_id))
             .order_by(leftover.c.update_time, leftover.c.app_id)
             .limit(limit)
         )
