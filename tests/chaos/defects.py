@@ -95,8 +95,8 @@ DEFECTS = (
         (
             (
                 "deploy/jobs/candidates.py",
-                "or_(and_(_IS_PENDING, ~blocked), expired)",
-                "or_(_IS_PENDING, expired)",
+                "or_(and_(IS_PENDING, ~blocked), expired)",
+                "or_(IS_PENDING, expired)",
             ),
             (
                 "deploy/jobs/leases.py",

@@ -145,8 +145,7 @@ class AppService:
         def work(connection: Connection) -> Purged:
             purged = self._purge(connection, app_id, told=home.fence)
             if left is not None:
-                fence = AppRepository(connection).get(app_id).fence
-                LeftoverRepository(connection).note(app_id, left.id, user_id, fence)
+                LeftoverRepository(connection).note(app_id, left.id, user_id)
             return purged
 
         purged = self._parts.database.run(work)
@@ -210,8 +209,7 @@ class AppService:
         has_come = claimed is not None or (told is not None and row.fence > told)
         if has_come and node_id is not None:
             user_id = None if claimed is None else claimed.user_id
-            fence = apps.get(app_id).fence
-            LeftoverRepository(connection).note(app_id, node_id, user_id, fence)
+            LeftoverRepository(connection).note(app_id, node_id, user_id)
         purged = repository.purge(connection, app_id)
         revisions.purge(connection, app_id)
         if row.route_node_id is not None:

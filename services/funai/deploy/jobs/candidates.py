@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, exists, literal, or_, select
+from sqlalchemy import and_, exists, or_, select, true
 
 from funai.contract.status import JobStatus
 from funai.deploy.schema import NOW_MS, app, job, placement
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from funai.deploy.jobs.model import Job
     from funai.deploy.placements.model import Room
 
-_IS_PENDING = job.c.status == JobStatus.PENDING.value
-_IS_RUNNING = job.c.status == JobStatus.RUNNING.value
+IS_PENDING = job.c.status == JobStatus.PENDING.value
+IS_RUNNING = job.c.status == JobStatus.RUNNING.value
 #: A RUNNING job whose runner was not heard of in time.
 LEASE_OVER = or_(job.c.lease_expire_at.is_(None), job.c.lease_expire_at <= NOW_MS)
 
@@ -50,7 +50,7 @@ def candidates(
     :param room: only jobs of apps that some node takes; None: of all apps
     """
     expired = and_(
-        _IS_RUNNING, LEASE_OVER, job.c.attempt < max_attempts, job.c.superseded_by.is_(None)
+        IS_RUNNING, LEASE_OVER, job.c.attempt < max_attempts, job.c.superseded_by.is_(None)
     )
     other = job.alias()
     blocked = exists().where(
@@ -60,8 +60,8 @@ def candidates(
         select(job.c.id, job.c.app_id, job.c.status, job.c.reason, placement.c.node_id)
         .outerjoin(placement, placement.c.app_id == job.c.app_id)
         .outerjoin(app, app.c.app_id == job.c.app_id)
-        .where(or_(and_(_IS_PENDING, ~blocked), expired), app.c.paused_at.is_(None))
-        .where(literal(value=True) if room is None else _has_room(room))
+        .where(or_(and_(IS_PENDING, ~blocked), expired), app.c.paused_at.is_(None))
+        .where(true() if room is None else _has_room(room))
         .order_by(job.c.create_time, job.c.id)
         .limit(limit)
         .offset(offset)

@@ -70,11 +70,10 @@ def _close_claims(connection: Connection, ended: Job, node_id: int) -> None:
 def _move_route(connection: Connection, ended: Job, node_id: int) -> None:
     """Send the app's requests to the node that serves it now; the old node is to be cleared."""
     apps = AppRepository(connection)
-    row = apps.get(ended.app_id)
-    before = row.route_node_id
+    before = apps.get(ended.app_id).route_node_id
     if before == node_id:
         return
     apps.change(ended.app_id, route_node_id=node_id)
     if before is not None:
-        LeftoverRepository(connection).note(ended.app_id, before, ended.user_id, row.fence)
+        LeftoverRepository(connection).note(ended.app_id, before, ended.user_id)
     bump_version(connection)

@@ -25,7 +25,7 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 
 from funai.contract.status import JobStatus
 from funai.deploy.job_logs.repository import delete_logs
-from funai.deploy.jobs.candidates import LEASE_OVER
+from funai.deploy.jobs.candidates import IS_PENDING, IS_RUNNING, LEASE_OVER
 from funai.deploy.jobs.model import (
     MAX_ERROR,
     MAX_REASON,
@@ -48,9 +48,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Select
 
-_IS_PENDING = job.c.status == JobStatus.PENDING.value
-_IS_RUNNING = job.c.status == JobStatus.RUNNING.value
-_IS_ACTIVE = or_(_IS_PENDING, _IS_RUNNING)
+_IS_ACTIVE = or_(IS_PENDING, IS_RUNNING)
 
 
 class JobRepository:
@@ -73,12 +71,12 @@ class JobRepository:
 
     def active_of_apps(self, app_ids: Collection[str]) -> list[Job]:
         """Return the jobs of several apps that have not ended: RUNNING ones, then PENDING ones."""
-        query = select(job).where(job.c.app_id.in_(app_ids), _IS_ACTIVE).order_by(_IS_PENDING)
+        query = select(job).where(job.c.app_id.in_(app_ids), _IS_ACTIVE).order_by(IS_PENDING)
         return [read(row) for row in self._connection.execute(query).mappings()]
 
     def running_of(self, app_id: str) -> Job | None:
         """Return the app's RUNNING job, or None."""
-        return self._one(select(job).where(job.c.app_id == app_id, _IS_RUNNING))
+        return self._one(select(job).where(job.c.app_id == app_id, IS_RUNNING))
 
     def active(self) -> list[Job]:
         """Return the jobs of all apps that have not ended."""
@@ -142,7 +140,7 @@ class JobRepository:
         old = list(ids)
         if not old:
             return
-        ended = and_(job.c.id.in_(old), ~_IS_PENDING, ~_IS_RUNNING)
+        ended = and_(job.c.id.in_(old), ~IS_PENDING, ~IS_RUNNING)
         self._connection.execute(delete(job_event).where(job_event.c.job_id.in_(old)))
         delete_logs(self._connection, old)
         self._connection.execute(delete(job).where(ended))
@@ -161,7 +159,7 @@ class JobRepository:
 
         :param limit: attempts that a job has
         """
-        free = or_(_IS_PENDING, and_(_IS_RUNNING, LEASE_OVER))
+        free = or_(IS_PENDING, and_(IS_RUNNING, LEASE_OVER))
         return self._change(
             job_id,
             and_(free, job.c.attempt < limit),
@@ -187,7 +185,7 @@ class JobRepository:
                 "phase": _unless_switched(beat, job.c.phase, beat.phase),
                 "phase_message": _unless_switched(beat, job.c.phase_message, beat.phase_message),
             }
-        holds = [_IS_RUNNING, job.c.runner_id == beat.runner_id, job.c.lease_expire_at > NOW_MS]
+        holds = [IS_RUNNING, job.c.runner_id == beat.runner_id, job.c.lease_expire_at > NOW_MS]
         if beat.fence is not None:
             holds.append(job.c.fence == beat.fence)
         return self._change(beat.job_id, and_(*holds), **values)
@@ -228,7 +226,7 @@ class JobRepository:
         )
         rows = self._connection.execute(
             select(job)
-            .where(_IS_RUNNING, or_(too_long, used_up, unsaid))
+            .where(IS_RUNNING, or_(too_long, used_up, unsaid))
             .order_by(job.c.create_time)
             .limit(limit),
             {"seconds": max_running_seconds},

@@ -25,11 +25,12 @@ class LeftoverRepository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def note(self, app_id: str, node_id: int, user_id: str | None, fence: int) -> None:
+    def note(self, app_id: str, node_id: int, user_id: str | None) -> None:
         """Note that the node is to be cleared of the app, whose row this transaction has locked.
 
-        :param fence: the app's highest one now, by which a later note is told from this one
+        The app's highest fence now tells a later note from this one.
         """
+        fence = self._connection.execute(select(app.c.fence).where(app.c.app_id == app_id)).scalar()
         new = {"user_id": user_id or _NOBODY, "fence": fence, "update_time": NOW}
         self._connection.execute(
             insert(leftover)
