@@ -72,6 +72,14 @@ class RunnerProcess:
                     found.append(process)
         return found
 
+    def seen_by_others(self) -> list[str]:
+        """Return what everybody on the host can read of the descendants."""
+        shown: list[str] = []
+        for process in self.family():
+            with contextlib.suppress(psutil.Error):
+                shown += [*process.cmdline(), *process.environ().values()]
+        return shown
+
     def orphans(self) -> list[psutil.Process]:
         """Those of the last ``family`` that still live after a while."""
         return still_alive(self.seen)

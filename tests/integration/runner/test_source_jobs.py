@@ -12,7 +12,6 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 
 from funai.builder.model import BuildResult
@@ -311,15 +310,11 @@ def test_job_that_lost_its_lease_pushes_nothing(factory: Factory) -> None:
 @pytest.mark.parametrize("where", ["git", "build", "push"])
 def test_cancelled_job_leaves_no_process_and_no_file(factory: Factory, where: str) -> None:
     factory.git.is_silent = where == "git"
-    factory.builder.is_slow = where == "build"
+    factory.builder.is_slow = where in {"build", "push"}
     runner = factory.runner(RUNNER_LEASE_SECONDS=SHORT_LEASE_SECONDS)
-    if where == "push":
-        factory.builder.is_slow = True
     factory.lab.deploy.add(factory.job("job-1"))
-    if where == "git":
-        assert factory.git.asked.wait(60)
-    else:
-        assert factory.builder.begun.wait(60)
+    begun = factory.git.asked if where == "git" else factory.builder.begun
+    assert begun.wait(60)
     if where == "push":
         factory.registry.asked.clear()
         factory.registry.is_silent = True
@@ -337,17 +332,6 @@ def test_cancelled_job_leaves_no_process_and_no_file(factory: Factory, where: st
         assert factory.builder.abandoned.wait(20)
 
 
-def seen_by_others(runner: RunnerProcess) -> list[str]:
-    """Return what everybody on the host can read of a runner's processes."""
-    shown: list[str] = []
-    for process in runner.family():
-        try:
-            shown += [*process.cmdline(), *process.environ().values()]
-        except psutil.Error:
-            continue
-    return shown
-
-
 def test_passwords_are_on_no_command_line_in_no_environment_and_no_log(factory: Factory) -> None:
     factory.builder.lines = [f"someone prints {PUSH_SECRET} and {GIT_SECRET}"]
     factory.builder.is_slow = True
@@ -359,11 +343,11 @@ def test_passwords_are_on_no_command_line_in_no_environment_and_no_log(factory: 
     factory.builder.release.set()
     # While the registry keeps it waiting, the push is there to be seen.
     assert factory.registry.asked.wait(60)
-    shown = seen_by_others(runner)
+    shown = runner.seen_by_others()
     factory.registry.is_silent = False
     factory.registry.release.set()
     while factory.lab.deploy.reported("job-1") is None:
-        shown += seen_by_others(runner)
+        shown += runner.seen_by_others()
     report = factory.lab.report_of("job-1")
     runner.stop()
     kept = [p.read_bytes() for p in runner.state_dir.rglob("*") if p.is_file()]
