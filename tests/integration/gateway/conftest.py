@@ -142,10 +142,18 @@ def wait_for_listener(gateway: Gateway) -> None:
     for _ in range(START_SECONDS * 20):
         with socket.socket() as client:
             answers = client.connect_ex(("127.0.0.1", gateway.port)) == 0
-            if answers and (gateway.folder / "routes.sock").exists():
-                return
+        if answers and _takes_commands(gateway):
+            return
         pause.wait(0.05)
     raise AssertionError((gateway.folder / "stderr").read_text())
+
+
+def _takes_commands(gateway: Gateway) -> bool:
+    try:
+        return bool(gateway.command("show info"))
+    except OSError:
+        # HAProxy gives the socket its name before it listens there: the file alone says nothing.
+        return False
 
 
 @pytest.fixture
