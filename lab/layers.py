@@ -16,6 +16,7 @@ from lab import (
     layout,
     programs,
     provision,
+    pytest_runs,
     shell_environment,
     wheelhouse,
 )
@@ -23,7 +24,7 @@ from lab.console import Progress, elapsed, failure_text, say
 from lab.layer_runs import run_in_order
 from lab.process import LabError, follow
 from lab.programs import Program
-from lab.tally import Tally, read_junit, summary
+from lab.tally import Tally, summary
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -79,18 +80,11 @@ def _pytest(
     extra: Mapping[str, str | None] | None = None,
     options: Sequence[str] = (),
 ) -> None:
-    report = layout.LOGS / f"junit-{tally.layer}.xml"
-    report.unlink(missing_ok=True)
-    argv = [str(layout.BIN / "pytest"), folder, f"--junitxml={report}", *options]
-    log = layout.LOGS / f"{tally.layer}.log"
-    code = follow(
-        argv,
-        log,
-        env={**_tool_environment(), **(extra or {})},
-        cwd=layout.ROOT,
-        on_line=say,
-    )
-    read_junit(tally, report, code)
+    pytest_runs.in_one(tally, folder, {**_tool_environment(), **(extra or {})}, options)
+
+
+def _integration(tally: Tally) -> None:
+    pytest_runs.beside_each_other(tally, "tests/integration", _tool_environment(), _INTEGRATION)
 
 
 def _chaos(tally: Tally, arguments: Sequence[str]) -> None:
@@ -199,7 +193,7 @@ def _layer_calls(
     return {
         "lint": _lint,
         "unit": functools.partial(_pytest, folder="tests/unit", options=_UNIT),
-        "integration": functools.partial(_pytest, folder="tests/integration", options=_INTEGRATION),
+        "integration": _integration,
         "chaos": functools.partial(_chaos, arguments=chaos),
         "molecule": functools.partial(_molecule, roles=roles),
         "lab": functools.partial(_fresh_lab, keep_lab=keep_lab),

@@ -25,6 +25,8 @@ class Tally:
     cores: float = 0.0
     #: What failed, each a line to read.
     failures: list[str] = field(default_factory=list)
+    #: What failed beside others and passed alone: counted as passed, and always named.
+    unsteady: list[str] = field(default_factory=list)
 
     def check(self, name: str, *, ok: bool, evidence: str = "") -> None:
         """Enter one check."""
@@ -41,18 +43,43 @@ class Tally:
 
 def read_junit(tally: Tally, report: Path, exit_code: int) -> None:
     """Enter pytest's report; an exit code that the report does not explain is a failure too."""
-    if report.exists():
-        for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - pytest wrote it
-            name = f"{case.get('classname', '')}::{case.get('name', '')}"
-            if case.find("failure") is not None or case.find("error") is not None:
-                tally.failures.append(name)
-            elif case.find("skipped") is not None:
-                tally.skipped += 1
-            else:
-                tally.passed += 1
+    for name, outcome in _outcomes(report):
+        if outcome == "failed":
+            tally.failures.append(name)
+        elif outcome == "skipped":
+            tally.skipped += 1
+        else:
+            tally.passed += 1
     if exit_code != 0 and not tally.failures:
         meaning = {2: "was interrupted or could not start", 5: "ran no test"}
         tally.failures.append(f"pytest {meaning.get(exit_code, 'failed')} (exit {exit_code})")
+
+
+def read_second_try(tally: Tally, report: Path) -> None:
+    """Enter the report of a run of those tests alone that had failed; only a pass clears one."""
+    passed = {name for name, outcome in _outcomes(report) if outcome == "passed"}
+    tally.unsteady = [name for name in tally.failures if name in passed]
+    tally.failures = [name for name in tally.failures if name not in passed]
+    tally.passed += len(tally.unsteady)
+
+
+def _outcomes(report: Path) -> list[tuple[str, str]]:
+    """Return each test's name and "passed", "failed" or "skipped".
+
+    A test that failed and whose fixture then failed too is in the report twice, and here once.
+    """
+    found: dict[str, str] = {}
+    if not report.exists():
+        return []
+    for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - pytest wrote it
+        name = f"{case.get('classname', '')}::{case.get('name', '')}"
+        if case.find("failure") is not None or case.find("error") is not None:
+            found[name] = "failed"
+        elif case.find("skipped") is not None:
+            found.setdefault(name, "skipped")
+        else:
+            found.setdefault(name, "passed")
+    return list(found.items())
 
 
 def summary(tallies: Sequence[Tally], seconds: float) -> list[str]:
@@ -68,6 +95,9 @@ def summary(tallies: Sequence[Tally], seconds: float) -> list[str]:
         )
     for one in tallies:
         lines += [f"  {one.layer}: {failure}" for failure in one.failures]
+        lines += [
+            f"  {one.layer}: passed only alone, see decision 0088: {name}" for name in one.unsteady
+        ]
         if not one.failures and not one.passed:
             lines.append(f"  {one.layer}: nothing ran")
     passed = sum(one.passed for one in tallies)
