@@ -80,7 +80,7 @@ def test_many_failures_get_no_second_try(run: Run) -> None:
     assert tally.unsteady == []
 
 
-def test_file_that_cannot_be_read_gets_no_second_try(run: Run) -> None:
+def test_file_that_cannot_be_read_has_failed(run: Run) -> None:
     tally = run(torn="def test_torn(:\n", good=GOOD)
 
     assert not tally.ok
