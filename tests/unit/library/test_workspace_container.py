@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,56 +10,13 @@ import workspace_container
 from ansible.module_utils import basic
 from ansible.module_utils.container_engine import EngineError
 from ansible.module_utils.testing import patch_module_args
-from ansible.module_utils.workspace_host import Folders, PortMap
-from ansible.module_utils.workspace_keeper import Workspaces
 from ansible.module_utils.workspace_state import WorkspaceError
 
-from tests.unit.library.fake_engine import IMAGE, OTHER_IMAGE, FakeEngine, image
+from tests.unit.library.fake_engine import IMAGE, OTHER_IMAGE, image
+from tests.unit.library.fake_host import NAME, USER, Host
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-USER = 7
-NAME = "ws-u-7"
-
-
-class Host:
-    """One host: its engine, its maps and its folders, and the ports that processes listen on."""
-
-    def __init__(self, folder: Path) -> None:
-        self.engine = FakeEngine()
-        self.ports_dir = folder / "ports"
-        self.ports_dir.mkdir()
-        self.root = folder / "workspaces"
-        self.listening: set[int] = set()
-
-    def run(self, *, check_mode: bool = False, **given: Any) -> dict[str, Any]:
-        unset = ("image", "host_port", "container_port", "memory_mib", "cpus", "environment")
-        params = {
-            **dict.fromkeys((*unset, "command")),
-            "user_id": USER,
-            "state": "started",
-            "adopt": False,
-            "root": str(self.root),
-            "uid": os.getuid(),
-            **given,
-        }
-        workspaces = Workspaces(
-            self.engine,
-            PortMap(str(self.ports_dir)),
-            Folders(),
-            lambda port: port not in self.listening,
-        )
-        self.engine.writes.clear()
-        return dict(workspaces.converge(params, check_mode=check_mode))
-
-    def map_line(self, user: int = USER) -> str:
-        return (self.ports_dir / f"ws-u-{user}.map").read_text().splitlines()[-1]
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return Host(tmp_path)
 
 
 def test_new_workspace_gets_folder_container_port_and_line(host: Host) -> None:
@@ -204,67 +160,6 @@ def test_values_of_the_environment_are_not_shown(host: Host) -> None:
 
     assert result["diff"]["after"]["environment"] == ["SAME", "TOKEN (new value)"]
     assert "s3cr3t" not in str(result)
-
-
-def test_ports_are_unique_and_stay(host: Host) -> None:
-    host.engine.add_foreign("database", 20000)
-    (host.ports_dir / "platform.map").write_text('"12" 20001;\n  13   20002 ;\n# "14" 20003;\n')
-    host.listening.add(20003)
-
-    first = host.run(image=IMAGE)
-    second = host.run(user_id=8, image=IMAGE)
-    host.listening.clear()
-    del host.engine.made["database"]
-
-    assert first["workspace"]["host_port"] == 20004
-    assert second["workspace"]["host_port"] == 20005
-    assert not host.run(image=IMAGE)["changed"]
-
-
-def test_container_that_somebody_removed_gets_its_port_back(host: Host) -> None:
-    host.run(user_id=6, image=IMAGE)
-    host.run(image=IMAGE)
-    host.engine.made.clear()
-
-    assert host.run(image=IMAGE)["workspace"]["host_port"] == 20001
-
-
-@pytest.mark.parametrize(
-    ("port", "said"),
-    [
-        pytest.param(20001, "port 20001 belongs to container ws-u-8", id="container"),
-        pytest.param(20002, "port 20002 belongs to user 12 in platform.map", id="line"),
-        pytest.param(20003, "port 20003 belongs to another process", id="process"),
-        pytest.param(80, "host_port 80 is not from 20000 to 65535", id="range"),
-    ],
-)
-def test_port_of_another_is_refused(host: Host, port: int, said: str) -> None:
-    host.run(user_id=8, image=IMAGE, host_port=20001)
-    (host.ports_dir / "ws-u-8.map").unlink()
-    (host.ports_dir / "platform.map").write_text('"12" 20002;\n')
-    host.listening.add(20003)
-
-    with pytest.raises(WorkspaceError, match=said):
-        host.run(image=IMAGE, host_port=port)
-    assert NAME not in host.engine.made
-
-
-def test_line_of_others_that_says_the_same_is_enough(host: Host) -> None:
-    (host.ports_dir / "platform.map").write_text('"7" 20007;\n')
-
-    result = host.run(image=IMAGE)
-
-    assert result["workspace"]["host_port"] == 20007
-    assert [path.name for path in host.ports_dir.iterdir()] == ["platform.map"]
-    assert not result["ports_changed"]
-
-
-def test_line_of_others_that_says_another_port_is_refused(host: Host) -> None:
-    (host.ports_dir / "platform.map").write_text('"7" 20007;\n')
-
-    with pytest.raises(WorkspaceError, match=r"platform.map gives user 7 port 20007, not 20001"):
-        host.run(image=IMAGE, host_port=20001)
-    assert host.engine.writes == []
 
 
 @pytest.mark.parametrize("state", ["present", "started", "stopped", "absent"])
