@@ -59,6 +59,7 @@ class Container:
         return {
             "Names": [f"/{self.name}"],
             "State": "running" if self.running else "exited",
+            "Labels": self.labels,
             "NetworkSettings": {"Networks": self._networks()},
         }
 

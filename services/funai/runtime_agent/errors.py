@@ -113,6 +113,10 @@ class EngineUnavailableError(AgentError):
     reason = "ENGINE_UNAVAILABLE"
 
 
+class EngineSilentError(EngineUnavailableError):
+    """The container engine took a call and did not answer it in time; others it may answer."""
+
+
 class EngineFailedError(AgentError):
     """The container engine refused an operation."""
 

@@ -14,7 +14,7 @@ from funai.runtime_agent.apps.adoption import Adoption
 from funai.runtime_agent.apps.holds import Holds
 from funai.runtime_agent.apps.model import DeployRequest
 from funai.runtime_agent.engine import containers as labels
-from funai.runtime_agent.engine.containers import Container
+from funai.runtime_agent.engine.containers import Container, Seen
 from funai.runtime_agent.errors import BusyError, RouteFailedError
 
 if TYPE_CHECKING:
@@ -46,9 +46,18 @@ class World:
         self._live = live
         self.parts = SimpleNamespace(
             containers=SimpleNamespace(
-                of_this_node=lambda: list(found), of_app=lambda _app: list(found), find=found.get
+                seen=lambda: {
+                    name: Seen(alive=True, running=True, addresses=one.addresses, app_id="shop")
+                    for name, one in found.items()
+                },
+                of_app=lambda _app: list(found),
+                find=found.get,
             ),
-            apps=SimpleNamespace(all=lambda: list(self.saved), save=self.saved.append),
+            apps=SimpleNamespace(
+                all=lambda: list(self.saved),
+                save=self.saved.append,
+                open_operations=lambda _phases: [],
+            ),
             gateway=SimpleNamespace(saved=lambda: {"shop": saved}, live=self._ask),
             holds=Holds(),
             node_name="node-1",

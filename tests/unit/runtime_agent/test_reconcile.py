@@ -101,7 +101,7 @@ class Node:
             warm_seconds=600,
         )
         drains: Any = SimpleNamespace(begin=lambda _operation: None)
-        adoption: Any = SimpleNamespace(run=lambda: None)
+        adoption: Any = SimpleNamespace(run=lambda: None, is_done=lambda _app: True)
         recovery = Recovery(parts, Deployment(parts, drains), drains)
         self.reconciler = Reconciler(parts, adoption, recovery, self.conditions)
 

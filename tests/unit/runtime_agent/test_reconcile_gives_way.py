@@ -56,7 +56,7 @@ def test_newer_request_ends_the_pull_of_a_reconcile(tmp_path: Path) -> None:
         warm_seconds=0,
         stopping=threading.Event(),
     )
-    idle: Any = SimpleNamespace(run=lambda: None)
+    idle: Any = SimpleNamespace(run=lambda *_: None, is_done=lambda _app: True)
     look = threading.Thread(target=Reconciler(parts, idle, idle, conditions).run, daemon=True)
     look.start()
     assert pull.began.wait(5)

@@ -59,6 +59,6 @@ def test_entry_whose_claim_was_carried_out_by_a_repeat_is_undone(
     parts: Any = SimpleNamespace(apps=apps, holds=Holds(), containers=None)
     drains: Any = SimpleNamespace(begin=drained.append)
 
-    Recovery(parts, cast("Any", outcomes), drains).run()
+    Recovery(parts, cast("Any", outcomes), drains).run(lambda _app: True)
 
     assert outcomes.seen == [("undone" if is_repeated else "finished", first.id)]

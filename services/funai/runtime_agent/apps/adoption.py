@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from funai.contract.release import is_release
 from funai.gateway.routes import InvalidRouteError, Route
 from funai.runtime_agent.apps.answer import deployed
+from funai.runtime_agent.apps.backoff import Backoff
 from funai.runtime_agent.apps.given import settings_of_container
-from funai.runtime_agent.apps.model import App, AppState
+from funai.runtime_agent.apps.model import AFTER_SWITCH, BEFORE_SWITCH, App, AppState
+from funai.runtime_agent.apps.trouble import Trouble
 from funai.runtime_agent.engine import containers as labels
-from funai.runtime_agent.errors import BusyError, RouteFailedError
+from funai.runtime_agent.errors import RouteFailedError
 from funai.runtime_agent.http_probe import get
 
 if TYPE_CHECKING:
@@ -39,24 +41,37 @@ class Adoption:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._done: set[str] = set()
+        self._backoff = Backoff()
         self._is_over = False
 
     def run(self) -> None:
         """Look at every app.
 
-        :raises BusyError: where an app is being deployed; ask again
+        :raises AgentError: where an app is being deployed, or the engine tells nothing of its
+            containers, after all others had their turn; ask again
+        :raises EngineUnavailableError: at once, where the engine cannot be reached
         """
-        parts = self._parts
-        found = (_app_of_name(parts, name) for name in parts.containers.of_this_node())
-        busy: BusyError | None = None
-        for app_id in sorted({app.app_id for app in found if app is not None}):
-            try:
+        trouble = Trouble()
+        for app_id in sorted(self._app_ids()):
+            with trouble.kept(), self._backoff.after_silence(app_id):
                 self.ensure(app_id, wait_seconds=0)
-            except BusyError as error:
-                busy = error
-        if busy is not None:
-            raise busy
+        trouble.raise_kept()
         self._is_over = True
+
+    def _app_ids(self) -> set[str]:
+        """Return all apps of which a container, a record or the journal tells."""
+        apps = self._parts.apps
+        seen = self._parts.containers.seen().values()
+        open_ones = apps.open_operations([*BEFORE_SWITCH, *AFTER_SWITCH])
+        return {
+            *(container.app_id for container in seen if container.app_id),
+            *(app.app_id for app in apps.all()),
+            *(operation.app_id for operation in open_ones),
+        }
+
+    def is_done(self, app_id: str) -> bool:
+        """Return whether the app's record says what its containers show."""
+        return self._is_over or app_id in self._done
 
     def ensure(self, app_id: str, *, wait_seconds: float = _HOLD_SECONDS) -> None:
         """Look at the app, unless that was done.
@@ -65,7 +80,7 @@ class Adoption:
         :raises BusyError: where it is held by another for longer
         :raises EngineUnavailableError: where the engine cannot be reached
         """
-        if self._is_over or app_id in self._done:
+        if self.is_done(app_id):
             return
         # What a deploy just made must not be taken back.
         with self._parts.holds.take_briefly(app_id, wait_seconds):

@@ -20,12 +20,11 @@ _LOG = logging.getLogger(__name__)
 def find_orphans(parts: Parts, listed: Iterable[str]) -> list[str]:
     """Return which containers nobody wants.
 
-    :param listed: names, read before the records; as a record is written before its container
-        is made, a container in the list without a record is nobody's
+    :param listed: names of this node's containers, read before the records; as a record is
+        written before its container is made, one in the list without a record is nobody's
     """
     wanted = parts.apps.wanted()
-    found = {name: parts.containers.find(name) for name in listed if name not in wanted}
-    return [name for name, container in found.items() if container and container.managed]
+    return [name for name in listed if name not in wanted]
 
 
 def remove_orphan(parts: Parts, name: str) -> bool:
@@ -36,6 +35,9 @@ def remove_orphan(parts: Parts, name: str) -> bool:
     container = parts.containers.find(name)
     if container is None:
         return True
+    if not container.managed:
+        # Somebody gave its name to another one just now.
+        return False
     try:
         with parts.holds.take_briefly(container.labels.get(labels.APP, name)):
             if name in parts.apps.wanted() or _may_serve(parts, container):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from funai.runtime_agent.apps.model import PruneRequest
 from funai.runtime_agent.apps.orphans import find_orphans, remove_orphan
 from funai.runtime_agent.apps.retention import remove, strays, survey
-from funai.runtime_agent.errors import AgentError
+from funai.runtime_agent.errors import AgentError, EngineSilentError
 
 if TYPE_CHECKING:
     from funai.runtime_agent.apps.parts import Parts
@@ -60,7 +60,12 @@ class Pruner:
         listed = self._parts.containers.of_this_node()
         wanted = self._parts.apps.wanted()
         for name in find_orphans(self._parts, listed):
-            if dry_run or remove_orphan(self._parts, name):
+            try:
+                gone = dry_run or remove_orphan(self._parts, name)
+            except EngineSilentError as error:
+                kept.append(_entry("container", name, error.detail))
+                continue
+            if gone:
                 removed.append(_entry("container", name, "no record wants it"))
             else:
                 kept.append(_entry("container", name, "its app is being worked on"))

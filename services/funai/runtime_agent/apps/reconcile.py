@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-import time
 from typing import TYPE_CHECKING
 
+from funai.runtime_agent.apps.backoff import Backoff
 from funai.runtime_agent.apps.given import settings_of
 from funai.runtime_agent.apps.launch import container_spec
 from funai.runtime_agent.apps.model import App, AppState
@@ -23,6 +23,7 @@ from funai.runtime_agent.errors import (
     AgentError,
     BusyError,
     EngineFailedError,
+    EngineSilentError,
     EngineUnavailableError,
     RouteFailedError,
     StaleFenceError,
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from funai.runtime_agent.engine.containers import Seen
 
 _LOG = logging.getLogger(__name__)
-_LONGEST_BACKOFF_SECONDS = 60.0
-_FIRST_BACKOFF_SECONDS = 5.0
 _SETTLE_SECONDS = 0.5
 
 
@@ -56,12 +55,15 @@ class Reconciler:
         self._adoption = adoption
         self._recovery = recovery
         self._conditions = conditions
-        #: Routes of unknown apps are only removed once the engine said what runs here.
-        self._engine_seen = False
+        #: Routes and containers of unknown apps are only removed once the engine said of all
+        #: containers what they are.
+        self._all_known = False
         #: Who has which address of the apps' network, and the apps whose address is another's.
         self._holders: dict[str, str] = {}
         self._usurped: set[str] = set()
-        self._backoff: dict[str, tuple[float, float]] = {}
+        #: Apps by their id, orphans by their container's name.
+        self._backoff = Backoff()
+        self._orphan_backoff = Backoff()
         self._woken = threading.Event()
 
     def run_forever(self, interval_seconds: float) -> None:
@@ -105,41 +107,49 @@ class Reconciler:
 
     def _containers(self) -> None:
         self._holders = self._parts.containers.ensure_network()
-        if not self._engine_seen:
-            self._adoption.run()
-            self._engine_seen = True
         trouble = Trouble()
+        with trouble.kept():
+            self._adopt()
         self._recover(trouble)
         # One list for all apps: only what looks wrong in it is looked at closely.
         seen = self._parts.containers.seen()
-        for app in self._parts.apps.all():
+        for app in filter(self._is_known, self._parts.apps.all()):
             if self._parts.stopping.is_set():
                 return
             usurped = self._is_usurped(app)
             if usurped or not _looks_right(app, seen.get(app.container_name)):
                 with trouble.kept():
                     self._heal_one(app)
-            elif self._backoff.pop(app.app_id, None):
+            elif self._backoff.forget(app.app_id):
                 self._well_again(app)
-        with trouble.kept():
-            expire(self._parts, seen)
-        with trouble.kept():
+        if self._all_known:
+            with trouble.kept():
+                expire(self._parts, seen)
             self._remove_orphans(seen, trouble)
         trouble.raise_kept()
+
+    def _adopt(self) -> None:
+        if not self._all_known:
+            self._adoption.run()
+            self._all_known = True
+
+    def _is_known(self, app: App) -> bool:
+        return self._adoption.is_done(app.app_id)
 
     def _recover(self, trouble: Trouble) -> None:
         """Work through the journal; what it meets with must not keep apps from healing."""
         try:
             with trouble.kept():
-                self._recovery.run()
+                self._recovery.run(self._adoption.is_done)
         except EngineUnavailableError as error:
             # One request may have hung; the next one tells whether the engine is there.
             trouble.keep(error)
 
     def _remove_orphans(self, seen: Mapping[str, Seen], trouble: Trouble) -> None:
-        for name in find_orphans(self._parts, seen):
-            with trouble.kept():
-                remove_orphan(self._parts, name)
+        with trouble.kept():
+            for name in find_orphans(self._parts, seen):
+                with trouble.kept(), self._orphan_backoff.after_silence(name):
+                    remove_orphan(self._parts, name)
 
     def _is_usurped(self, app: App) -> bool:
         """Return whether another container has the app's address, and note it."""
@@ -152,24 +162,24 @@ class Reconciler:
         return usurped
 
     def _heal_one(self, app: App) -> None:
-        not_before, _ = self._backoff.get(app.app_id, (0.0, 0.0))
-        if time.monotonic() < not_before:
+        if self._backoff.is_resting(app.app_id):
             return
-        name = f"app {app.app_id}"
         try:
             with self._parts.holds.take_briefly(app.app_id) as hold:
                 self._heal(self._parts.apps.get(app.app_id), hold)
         except (BusyError, StaleFenceError, StoppingError):
             # Another works on it, or is about to.
             return
+        except EngineSilentError as error:
+            self._put_off(app, error)
         except EngineUnavailableError:
             raise
         except AgentError as error:
-            _, delay = self._backoff.get(app.app_id, (0.0, _FIRST_BACKOFF_SECONDS / 2))
-            delay = min(delay * 2, _LONGEST_BACKOFF_SECONDS)
-            self._backoff[app.app_id] = (time.monotonic() + delay, delay)
-            self._conditions.report(name, error.detail)
-            return
+            self._put_off(app, error)
+
+    def _put_off(self, app: App, error: AgentError) -> None:
+        self._backoff.put_off(app.app_id, error)
+        self._conditions.report(f"app {app.app_id}", error.detail)
 
     def _well_again(self, app: App) -> None:
         name = f"app {app.app_id}"
@@ -247,7 +257,7 @@ class Reconciler:
         for app_id in sorted({*desired, *saved, *live}):
             if saved.get(app_id) == live.get(app_id) == desired.get(app_id):
                 continue
-            if app_id in desired or self._engine_seen:
+            if app_id in desired or self._all_known:
                 unavailable = self._restore_route(app_id) or unavailable
         if unavailable:
             raise unavailable

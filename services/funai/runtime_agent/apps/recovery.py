@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from funai.runtime_agent.apps.backoff import Backoff
 from funai.runtime_agent.apps.launch import wait_ready
 from funai.runtime_agent.apps.model import AFTER_SWITCH, BEFORE_SWITCH, Operation, Phase
 from funai.runtime_agent.apps.trouble import Trouble
@@ -16,6 +17,8 @@ from funai.runtime_agent.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from funai.runtime_agent.apps.deployment import Deployment
     from funai.runtime_agent.apps.drain import Drains
     from funai.runtime_agent.apps.holds import Hold
@@ -32,21 +35,28 @@ class Recovery:
         self._parts = parts
         self._deployment = deployment
         self._drains = drains
+        self._backoff = Backoff()
 
-    def run(self) -> None:
+    def run(self, is_known: Callable[[str], bool]) -> None:
         """Bring every open entry forward; one that cannot be is tried again next time.
 
+        :param is_known: whether an app's record says what its containers show; an entry of
+            another app stays as it is
         :raises EngineUnavailableError: at once, where the engine cannot be reached
         :raises AgentError: what entries met with, after all had their turn
         :raises sqlite3.Error: as well, where it was the state file that refused
         """
         trouble = Trouble()
-        for operation in self._parts.apps.open_operations(AFTER_SWITCH):
+        for operation in self._open(AFTER_SWITCH, is_known):
             self._drains.begin(operation)
-        for operation in self._parts.apps.open_operations(BEFORE_SWITCH):
-            with trouble.kept():
+        for operation in self._open(BEFORE_SWITCH, is_known):
+            with trouble.kept(), self._backoff.after_silence(operation.container_name):
                 self._try(operation)
         trouble.raise_kept()
+
+    def _open(self, phases: Iterable[Phase], is_known: Callable[[str], bool]) -> list[Operation]:
+        found = self._parts.apps.open_operations(phases)
+        return [operation for operation in found if is_known(operation.app_id)]
 
     def _try(self, operation: Operation) -> None:
         try:

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from funai.runtime_agent.errors import AgentError, EngineUnavailableError
+from funai.runtime_agent.errors import AgentError, EngineSilentError, EngineUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +22,13 @@ class Trouble:
     def kept(self) -> Iterator[None]:
         """Keep what the block raises, so that what comes after it is done all the same.
 
-        :raises EngineUnavailableError: nothing else would come to anything either
+        :raises EngineUnavailableError: nothing else would come to anything either; not where the
+            engine was silent about one thing
         """
         try:
             yield
+        except EngineSilentError as error:
+            self.keep(error)
         except EngineUnavailableError:
             raise
         except (AgentError, sqlite3.Error) as error:

@@ -11,7 +11,12 @@ import urllib3
 from docker.api.client import APIClient
 from docker.errors import APIError, DockerException, NotFound
 
-from funai.runtime_agent.errors import DiskFullError, EngineFailedError, EngineUnavailableError
+from funai.runtime_agent.errors import (
+    DiskFullError,
+    EngineFailedError,
+    EngineSilentError,
+    EngineUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +47,7 @@ class EngineClient:
 
         :param what: what is tried, for the error text
         :raises EngineUnavailableError: where the engine cannot be reached
+        :raises EngineSilentError: where it took the request and did not answer in time
         :raises DiskFullError: where the engine has no room
         :raises EngineFailedError: with the engine's words
         """
@@ -51,6 +57,9 @@ class EngineClient:
             raise
         except APIError as exc:
             raise engine_failure(what, str(exc.explanation or exc)) from exc
+        except requests.ReadTimeout as exc:
+            msg = f"could not {what}: the container engine took the request and gave no answer"
+            raise EngineSilentError(msg, {"error": str(exc)[:500]}) from exc
         except _BROKEN as exc:
             msg = f"could not {what}: the container engine does not answer on {self._url}"
             raise EngineUnavailableError(msg, {"error": str(exc)[:500]}) from exc

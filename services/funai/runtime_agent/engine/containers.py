@@ -94,6 +94,8 @@ class Seen:
     alive: bool
     running: bool
     addresses: tuple[str, ...]
+    #: Its app's id, or "" where it has no such label.
+    app_id: str = ""
 
 
 class RawLog:
@@ -178,6 +180,7 @@ class Containers:
                 alive=entry["State"] in {"running", "restarting"},
                 running=entry["State"] == "running",
                 addresses=_addresses(entry),
+                app_id=(entry.get("Labels") or {}).get(APP, ""),
             )
             for entry in found
             if entry["Names"]
