@@ -54,7 +54,9 @@ class Engine(ThreadingMixIn, UnixStreamServer):
         self.silent: set[str] = set()
         #: It hangs up on calls about these.
         self.broken: set[str] = set()
+        #: Calls about one container, by its name, and calls for a list.
         self.asked: list[str] = []
+        self.lists = 0
         self.ended = threading.Event()
 
     def add(self, name: str, app_id: str, address: str, fence: int = 1) -> None:
@@ -121,6 +123,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(200, {**found, "NetworkSettings": self._networks(name)})
 
     def _asked_for(self) -> list[str]:
+        self.server.lists += 1
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
         wanted = set(json.loads(query["filters"][0])["label"])
         made = self.server.made.items()
@@ -283,6 +286,16 @@ def test_agent_that_starts_beside_a_container_that_hangs_heals_the_others(node: 
     assert "rt-a-1" in node.error("engine")
     node.reconciler.run()
     assert node.engine.asked.count("rt-a-1") == 1
+
+
+def test_apps_without_a_container_cost_a_start_no_call(node: Node) -> None:
+    for number in range(50):
+        node.apps.raise_fence(f"gone-{number}", 1)
+    node.engine.add("rt-a-1", "a", "198.19.0.90")
+
+    node.reconciler.run()
+
+    assert node.engine.lists < 10
 
 
 def test_deploy_that_cannot_be_undone_for_its_container_hangs_waits_alone(node: Node) -> None:

@@ -52,22 +52,20 @@ class Adoption:
         :raises EngineUnavailableError: at once, where the engine cannot be reached
         """
         trouble = Trouble()
-        for app_id in sorted(self._app_ids()):
+        seen = self._parts.containers.seen().values()
+        there = {container.app_id for container in seen if container.app_id}
+        # Of an app without a container nothing can be learned: what is recorded of it stands.
+        self._done |= self._recorded() - there
+        for app_id in sorted(there):
             with trouble.kept(), self._backoff.after_silence(app_id):
                 self.ensure(app_id, wait_seconds=0)
         trouble.raise_kept()
         self._is_over = True
 
-    def _app_ids(self) -> set[str]:
-        """Return all apps of which a container, a record or the journal tells."""
+    def _recorded(self) -> set[str]:
         apps = self._parts.apps
-        seen = self._parts.containers.seen().values()
         open_ones = apps.open_operations([*BEFORE_SWITCH, *AFTER_SWITCH])
-        return {
-            *(container.app_id for container in seen if container.app_id),
-            *(app.app_id for app in apps.all()),
-            *(operation.app_id for operation in open_ones),
-        }
+        return {app.app_id for app in apps.all()} | {found.app_id for found in open_ones}
 
     def is_done(self, app_id: str) -> bool:
         """Return whether the app's record says what its containers show."""
