@@ -21,6 +21,8 @@ class AgentStub:
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any], str | None]] = []
         self.answer: tuple[int, dict[str, Any]] = (200, {"status": "DONE"})
+        #: The same about single apps, by their id.
+        self.answers: dict[str, tuple[int, dict[str, Any]]] = {}
         #: How often it was asked for fences, and what it says of them; None: it is of an earlier
         #: system, and knows no such request.
         self.asked = 0
@@ -58,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._drip(*self.stub.answer)
             return
         self.stub.hold.wait(30)
-        self._send(*self.stub.answer)
+        self._send(*self.stub.answers.get(str(body.get("appId")), self.stub.answer))
 
     def do_GET(self) -> None:
         if self.path == "/agent/apps/fences":

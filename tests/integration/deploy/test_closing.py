@@ -128,7 +128,11 @@ def test_later_failure_leaves_what_serves_unconfirmed(
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(404, {"detail": "Not Found"}), (409, {"detail": "newer", "reason": "STALE_FENCE"})],
+    [
+        (404, {"detail": "Not Found"}),
+        (422, {"detail": "appId must match", "reason": "INVALID_REQUEST"}),
+        (409, {"detail": "newer", "reason": "STALE_FENCE"}),
+    ],
 )
 def test_node_that_cannot_or_need_not_be_told_is_left_alone(
     deploy: DeployProcess, agent: AgentStub, status: int, body: dict[str, Any]
@@ -155,6 +159,23 @@ def test_node_that_is_busy_is_told_again_also_by_the_next_deploy(
 
     assert eventually(lambda: is_told(deploy))
     assert closings(agent)[0]["fence"] == job["fence"] + 1
+
+
+@pytest.mark.parametrize("status", [409, 500, 507])
+def test_app_of_which_a_node_cannot_be_told_holds_up_no_other(
+    deploy: DeployProcess, agent: AgentStub, status: int
+) -> None:
+    agent.answers["first"] = (status, {"detail": "not now", "reason": "BUSY"})
+    fail(deploy, "first")
+
+    later = fail(deploy, "later")
+
+    told = "SELECT app_id FROM fun_ai_deploy_app WHERE closing_node_id IS NOT NULL"
+    assert eventually(lambda: {"app_id": "later"} not in deploy.schema.rows(told))
+    assert {"app_id": "first"} in deploy.schema.rows(told)
+    assert [body["fence"] for body in closings(agent) if body["appId"] == "later"] == [
+        later["fence"] + 1
+    ]
 
 
 def test_node_with_an_impossible_address_holds_up_no_other(

@@ -12,8 +12,10 @@ from funai.deploy.database import make_engine
 from funai.deploy.jobs.candidates import Candidate
 from funai.deploy.jobs.leases import explain
 from funai.deploy.jobs.repository import JobRepository
+from funai.deploy.nodes.model import Beat
+from funai.deploy.nodes.repository import NodeRepository
 from funai.deploy.placements.model import Waiting
-from tests.integration.deploy_process import API, RUNNER, SECRETS, DeployProcess
+from tests.integration.deploy_process import ADMIN, API, RUNNER, SECRETS, DeployProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,3 +163,26 @@ def test_two_that_say_why_a_job_waits_write_it_down_once(
 
     events = deploy.call("GET", f"/deploy/jobs/{job_id}/events", None, API)[1]["data"]
     assert [event["reason"] for event in events].count("no node is fresh") == 1
+
+
+def test_beat_that_was_checked_before_an_operator_changed_a_url_leaves_it(
+    deploy: DeployProcess,
+) -> None:
+    node_id = deploy.beat()[1]["data"]["id"]["value"]
+    before = Beat("node-1", "http://127.0.0.1:7005", "http://127.0.0.1:80", container_count=3)
+    moved = {"agentBaseUrl": "http://127.0.0.9:7005", "gatewayBaseUrl": "http://127.0.0.9:80"}
+    path = "/admin/runtime-nodes/upsert"
+    changed = deploy.call("POST", path, {"name": "node-1", **moved}, ADMIN)
+    assert changed[1]["code"] == 200, changed
+    env = {**SECRETS, **deploy.schema.env()}
+    engine = make_engine(Settings.from_env(env).database, pool_size=1)
+    try:
+        with engine.begin() as connection:
+            NodeRepository(connection, 60).beat(node_id, before)
+            found = NodeRepository(connection, 60).by_id(node_id)
+    finally:
+        engine.dispose()
+
+    assert found is not None
+    assert (found.agent_base_url, found.gateway_base_url) == tuple(moved.values())
+    assert found.container_count == 3

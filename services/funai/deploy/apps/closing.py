@@ -35,7 +35,10 @@ _LOG = logging.getLogger(__name__)
 _CLOSE_SECONDS = 10.0
 _PAUSE_SECONDS = 5.0
 _BATCH = 50
-_NOT_FOUND = 404
+#: The agent knows no such call, or takes no such app: it can have nothing of that app's jobs.
+_UNKNOWN_THERE = frozenset({400, 404, 422})
+#: No answer, or one that every call of now would get.
+_NODE_FAILED = frozenset({None, 401, 503})
 _STALE = "STALE_FENCE"
 
 
@@ -101,15 +104,20 @@ class Closer:
         """Learn from the node, and tell it; return whether it did all that it was asked for."""
         if not self._seeder.learn(node):
             return False
+        is_well = True
         for closing in self._parts.database.run(
             partial(repository.closings, node_id=node.id, limit=_BATCH)
         ):
-            if self._stop.is_set() or not self._close(node, closing):
+            if self._stop.is_set():
                 return False
-        return True
+            is_told = self._close(node, closing)
+            if is_told is None:
+                return False
+            is_well = is_well and is_told
+        return is_well
 
-    def _close(self, node: Node, closing: Closing) -> bool:
-        """Tell the node of one; return whether that is done."""
+    def _close(self, node: Node, closing: Closing) -> bool | None:
+        """Tell the node of one; return whether that is done, None where others would fare no better."""
         body = {"appId": closing.app_id, "userId": closing.user_id, "fence": closing.fence}
         answer = self._agent.close(node, body, seconds=_CLOSE_SECONDS)
         if answer.success:
@@ -117,11 +125,15 @@ class Closer:
             self._parts.database.run(
                 partial(self._record, node=node, closing=closing, serving=serving)
             )
-        elif answer.status == _NOT_FOUND or answer.response.get("reason") == _STALE:
+        elif answer.status in _UNKNOWN_THERE or answer.response.get("reason") == _STALE:
             self._parts.database.run(partial(self._give_up, closing=closing, answer=answer))
         else:
             fields = {"appId": closing.app_id, "jobId": closing.job_id, "error": answer.error}
             _LOG.warning("a node was not told of an end", extra={"fields": fields})
+            if answer.status in _NODE_FAILED:
+                return None
+            # What fails for one app may fail for long: the others' ends must not wait behind it.
+            self._parts.database.run(partial(self._postpone, closing=closing))
             return False
         return True
 
@@ -132,6 +144,9 @@ class Closer:
         apps.lock(closing.app_id)
         if apps.forget_closing(closing.app_id, closing.fence):
             note_serving(connection, node, closing.app_id, serving)
+
+    def _postpone(self, connection: Connection, closing: Closing) -> None:
+        AppRepository(connection).postpone_closing(closing.app_id, closing.fence)
 
     def _give_up(self, connection: Connection, closing: Closing, answer: AgentAnswer) -> None:
         """Stop telling an agent that cannot be told, or has heard of a later claim."""

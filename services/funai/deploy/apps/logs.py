@@ -15,7 +15,7 @@ from funai.deploy.access import DEPLOY
 from funai.deploy.errors import NotFoundError
 from funai.deploy.fields import AppId, Flag, Model, WholeNumber
 from funai.deploy.nodes.repository import NodeRepository
-from funai.deploy.placements.repository import PlacementRepository
+from funai.deploy.placements.repository import AppRepository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,7 +86,7 @@ class AppLogService:
         return _read(answer, node.name), close
 
     def _node(self, connection: Connection, app_id: str) -> Node | None:
-        node_id = PlacementRepository(connection).node_of(app_id)
+        node_id = AppRepository(connection).node_of(app_id)
         stale = self._parts.node_stale
         return None if node_id is None else NodeRepository(connection, stale).by_id(node_id)
 

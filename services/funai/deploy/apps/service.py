@@ -95,7 +95,7 @@ class AppService:
         return resumed
 
     def stop(self, app_id: str, user_id: str) -> tuple[Node, dict[str, Any]]:
-        """Stop the app on its node; return the node and its agent's answer.
+        """Stop the app on the node that serves it; return the node and its agent's answer.
 
         :raises NotFoundError: where the app is on no node
         :raises AgentFailedError: where the agent did not do it
@@ -140,12 +140,13 @@ class AppService:
         if home.node is not None:
             body = target(app_id, user_id, home.fence)
             answer = self._agent.delete(home.node, body, seconds=DELETE_SECONDS)
-        left = home.node if answer is not None and not answer.success else None
+        cleared = {home.node.id} if home.node and answer and answer.success else set()
 
         def work(connection: Connection) -> Purged:
+            left = self._nodes_of(connection, app_id) - cleared
             purged = self._purge(connection, app_id, told=home.fence)
-            if left is not None:
-                LeftoverRepository(connection).note(app_id, left.id, user_id)
+            for node_id in left:
+                LeftoverRepository(connection).note(app_id, node_id, user_id)
             return purged
 
         purged = self._parts.database.run(work)
@@ -163,7 +164,7 @@ class AppService:
         return self._retention.prune(dry_run=False, app_id=app_id, ends_at=ends_at)
 
     def _home(self, connection: Connection, app_id: str) -> Home:
-        node_id = PlacementRepository(connection).node_of(app_id)
+        node_id = AppRepository(connection).node_of(app_id)
         nodes = NodeRepository(connection, self._parts.node_stale)
         return Home(
             app_id=app_id,
@@ -171,6 +172,12 @@ class AppService:
             fence=AppRepository(connection).get(app_id).fence,
             images=repository.images(connection, app_id),
         )
+
+    def _nodes_of(self, connection: Connection, app_id: str) -> set[int]:
+        """Return the ids of all nodes that may have containers of the app and no note about it."""
+        placed_on = PlacementRepository(connection).node_of(app_id)
+        routed = AppRepository(connection).get(app_id).route_node_id
+        return {node_id for node_id in (placed_on, routed) if node_id is not None}
 
     def _close(self, connection: Connection, app_id: str) -> Home:
         """Cancel what runs for the app, and make every claim before now a stale one."""
@@ -202,13 +209,13 @@ class AppService:
         """
         apps = AppRepository(connection)
         row = apps.lock(app_id)
-        node_id = PlacementRepository(connection).node_of(app_id)
+        nodes = self._nodes_of(connection, app_id)
         claimed = self._cancel_jobs(connection, app_id, "the app was removed")
         apps.resume(app_id)
         apps.settle(app_id)
         has_come = claimed is not None or (told is not None and row.fence > told)
-        if has_come and node_id is not None:
-            user_id = None if claimed is None else claimed.user_id
+        user_id = None if claimed is None else claimed.user_id
+        for node_id in nodes if has_come else ():
             LeftoverRepository(connection).note(app_id, node_id, user_id)
         purged = repository.purge(connection, app_id)
         revisions.purge(connection, app_id)

@@ -46,6 +46,7 @@ def end_job(connection: Connection, found: Job, ending: Ending, notices: Notices
         AppRepository(connection).settle(found.app_id, found.fence)
     elif found.node_id is not None:
         _close_claims(connection, found, found.node_id)
+        _leave_behind(connection, found, found.node_id)
     if ending.status is JobStatus.SUCCEEDED and found.node_id is not None:
         _move_route(connection, replace(found, status=ending.status), found.node_id)
     return True
@@ -65,6 +66,15 @@ def _close_claims(connection: Connection, ended: Job, node_id: int) -> None:
         closing_node_id=node_id,
         closing_fence=fence,
     )
+
+
+def _leave_behind(connection: Connection, ended: Job, node_id: int) -> None:
+    """Have the job's node cleared of the app, where its requests go to another one.
+
+    What the job started there serves nobody. The app's next claim on that node drops the note.
+    """
+    if AppRepository(connection).get(ended.app_id).route_node_id not in {None, node_id}:
+        LeftoverRepository(connection).note(ended.app_id, node_id, ended.user_id)
 
 
 def _move_route(connection: Connection, ended: Job, node_id: int) -> None:

@@ -12,7 +12,7 @@ from funai.deploy.schema import NOW, node
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Label, RowMapping, Select
+    from sqlalchemy import Column, ColumnElement, Connection, Label, RowMapping, Select
 
     from funai.deploy.nodes.model import Beat, Declaration
 
@@ -119,6 +119,10 @@ class NodeRepository:
             (is_recent, func.least(node.c.good_beats + 1, BEATS_TO_RETURN)),
             else_=1,
         )
+        urls = {
+            "agent_base_url": beat.agent_base_url,
+            "gateway_base_url": beat.gateway_base_url,
+        }
         # MySQL sets columns from left to right: the count looks at the beat before this one.
         self._connection.execute(
             update(node)
@@ -127,8 +131,7 @@ class NodeRepository:
                 (node.c.good_beats, good_beats),
                 (node.c.last_heartbeat_at, NOW),
                 (node.c.update_time, NOW),
-                (node.c.agent_base_url, beat.agent_base_url),
-                (node.c.gateway_base_url, beat.gateway_base_url),
+                *((node.c[name], _kept(node.c[name], url)) for name, url in urls.items()),
                 *((node.c[name], value) for name, value in beat.figures().items()),
             )
         )
@@ -153,6 +156,11 @@ class NodeRepository:
     def _read(self, query: Select[Any]) -> list[Node]:
         rows = self._connection.execute(query).mappings()
         return [found for row in rows if (found := read(row)) is not None]
+
+
+def _kept(column: Column[Any], url: str) -> ColumnElement[Any]:
+    """Return what stands in the column, also what an operator wrote since the beat was checked."""
+    return case((func.coalesce(column, "") == "", url), else_=column)
 
 
 def ping(connection: Connection) -> None:

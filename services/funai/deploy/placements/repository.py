@@ -139,6 +139,14 @@ class AppRepository:
         self.change(app_id, unconfirmed_job_id=None)
         self._forget_closing(app_id, true() if fence is None else app.c.closing_fence <= fence)
 
+    def postpone_closing(self, app_id: str, fence: int) -> None:
+        """Let the node be told of other ends first."""
+        self._connection.execute(
+            update(app)
+            .where(app.c.app_id == app_id, app.c.closing_fence == fence)
+            .values(update_time=NOW)
+        )
+
     def forget_closing(self, app_id: str, fence: int) -> bool:
         """Drop the note that the node is to be told of this end, and no later one; tell whether it was there."""
         return self._forget_closing(app_id, app.c.closing_fence == fence)
@@ -168,6 +176,14 @@ class AppRepository:
             .values(paused_at=None, pause_reason=None, crashes=0, update_time=NOW)
         )
         return ended.rowcount == 1
+
+    def node_of(self, app_id: str) -> int | None:
+        """Return the id of the node that the app's requests go to, else of the one it is placed on.
+
+        They differ from a move until the first deploy after it, or for good where none succeeds.
+        """
+        routed = self.get(app_id).route_node_id
+        return PlacementRepository(self._connection).node_of(app_id) if routed is None else routed
 
     def get(self, app_id: str) -> AppRow:
         """Return the app's row without locking it; zeros where there is none."""
