@@ -61,14 +61,8 @@ EXAMPLES = r"""
     archive: /opt/funai-deploy/deploy.tar
     path: /opt/funai-deploy
 
-- name: Copy the archive
-  ansible.builtin.copy:
-    src: build/deploy.tar
-    dest: /opt/funai-deploy/deploy.tar
-    mode: "0644"
-  register: archive_copied
-
-- name: Install the environment of the archive, and predict it in check mode
+# The task before it copied the archive, with `register: archive_copied`.
+- name: Install the environment, and predict it where the copy is only predicted
   service_environment:
     archive: /opt/funai-deploy/deploy.tar
     path: /opt/funai-deploy
