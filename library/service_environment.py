@@ -45,6 +45,14 @@ options:
     description: Name of the wheel that is not in the lock, since it is built beside it.
     type: str
     default: funai_services
+  archive_changes:
+    description:
+      - Whether the task that copies the archive says that it changes. In check mode that task has
+        copied nothing, and what the host has is the archive before; with this the change of the
+        environment is predicted from it.
+      - Outside check mode the archive itself is compared, and this is without effect.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -52,6 +60,13 @@ EXAMPLES = r"""
   service_environment:
     archive: /opt/funai-deploy/deploy.tar
     path: /opt/funai-deploy
+
+# The task before it copied the archive, with `register: archive_copied`.
+- name: Install the environment, and predict it where the copy is only predicted
+  service_environment:
+    archive: /opt/funai-deploy/deploy.tar
+    path: /opt/funai-deploy
+    archive_changes: "{{ archive_copied is changed }}"
 """
 
 RETURN = r"""
@@ -62,6 +77,13 @@ venv:
   sample: /opt/funai-deploy/venv
 installed:
   description: Whether an environment is in use after the run. False in check mode on a bare host.
+  returned: success
+  type: bool
+  sample: true
+current:
+  description:
+    - Whether what is in use after the run is the archive's. False in check mode where it is yet to be
+      built, so that what is in use is older code, or none; it cannot say what the new code would do.
   returned: success
   type: bool
   sample: true
@@ -261,8 +283,9 @@ def converge(params: dict[str, t.Any], run: Run, *, check_mode: bool) -> dict[st
     venv = path / LINK
     python = os.path.realpath(shutil.which(params["python"]) or params["python"])
     current = read_stamp(venv)
-    absent = check_mode and not archive.exists()
-    wanted = None if absent else Stamp(archive_digest(archive), python)
+    # What is on the host in check mode may not be what it is about to get.
+    unknown = check_mode and (params["archive_changes"] or not archive.exists())
+    wanted = None if unknown else Stamp(archive_digest(archive), python)
     changed = wanted is None or current != wanted
     if changed and wanted and not check_mode:
         if not path.is_dir():
@@ -275,10 +298,11 @@ def converge(params: dict[str, t.Any], run: Run, *, check_mode: bool) -> dict[st
         "changed": changed,
         "venv": str(venv),
         "installed": read_stamp(venv) is not None,
+        "current": not (changed and check_mode),
         "archive_sha256": wanted.archive_sha256 if wanted else None,
         "diff": {
             "before": asdict(current) if current else {},
-            "after": asdict(wanted) if wanted else {},
+            "after": asdict(wanted) if wanted else {"archive_sha256": None, "python": python},
         },
     }
 
@@ -290,6 +314,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "python": {"type": "str", "default": "python3"},
             "own_package": {"type": "str", "default": "funai_services"},
+            "archive_changes": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

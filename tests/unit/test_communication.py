@@ -55,6 +55,12 @@ def test_flow_is_complete(flow: dict[str, Any]) -> None:
     assert 0 < flow["port"] < 65536
 
 
+@pytest.mark.parametrize("header", HEADERS)
+def test_edge_takes_no_header_of_the_platform_from_clients(header: str) -> None:
+    gateway = yaml.safe_load((ROOT / "roles/gateway/vars/main.yml").read_text())
+    assert header in gateway["__gateway_stripped_request_headers"]
+
+
 def test_names_are_unique() -> None:
     names = [flow["name"] for flow in FLOWS]
     assert len(names) == len(set(names))

@@ -139,6 +139,30 @@ def test_service_is_compared_with_all_that_its_handlers_answer_to(name: str) -> 
     assert wanted <= {*compared["files"], *compared.get("reload_files", [])}
 
 
+@pytest.mark.parametrize("name", ["api", "api_entry", "deploy", "runner", "runtime"])
+def test_check_predicts_new_code_from_the_copy_of_its_archive(name: str) -> None:
+    tasks = tasks_in(load(ROOT / "roles" / name / "tasks/install.yml"))
+    installed = next(task["service_environment"] for task in tasks if "service_environment" in task)
+    copied = next(
+        task
+        for task in tasks
+        if task.get("ansible.builtin.copy", {}).get("dest") == installed["archive"]
+    )
+
+    assert copied["register"] in installed["archive_changes"]
+    assert "is changed" in installed["archive_changes"]
+
+
+@pytest.mark.parametrize("name", ["api_entry", "deploy"])
+def test_check_does_not_ask_old_code_what_new_code_migrates(name: str) -> None:
+    steps = load(ROOT / "roles" / name / "tasks/main.yml")
+    migrate = next(step for step in steps if step["ansible.builtin.import_tasks"] == "migrate.yml")
+    tasks = tasks_in(load(ROOT / "roles" / name / "tasks/install.yml"))
+
+    assert f"__{name}_environment.current" in str(migrate["when"])
+    assert any("migrates" in str(task.get("ansible.builtin.debug")) for task in tasks)
+
+
 @role
 def test_roles_know_no_groups_and_no_addresses(role: Path) -> None:
     paths = files_of(role, "tasks", "handlers", "templates", "vars", "defaults")

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from flask import Response, request
 
+from funai.stream_response import StreamResponse
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable
-    from wsgiref.types import StartResponse, WSGIEnvironment
 
     import requests
 
@@ -21,21 +22,6 @@ STALLED_SECONDS = 30.0
 #: How long a reader that hung up, or the end of this process, may go unnoticed.
 _WATCH_SECONDS = 0.25
 _GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
-
-
-class StreamResponse(Response):
-    """A response whose headers do not wait for its first bytes, which may be long in coming."""
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer as WSGI."""
-        chunks, status, headers = self.get_wsgi_response(environ)
-        try:
-            start_response(status, headers)(b"")
-        except BaseException:
-            # The server closes what it was given, and it was given nothing.
-            self.close()
-            raise
-        return chunks
 
 
 def stream(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from funai.contract.secrets import SecretError, require_secret
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_SHORTEST_SECRET = 16
 
 
 class ConfigError(Exception):
@@ -39,7 +39,7 @@ class Settings:
         try:
             return cls(
                 deploy_url=env["GATEWAY_DEPLOY_URL"].rstrip("/"),
-                token=_secret(env["GATEWAY_TOKEN"]),
+                token=require_secret("GATEWAY_TOKEN", env.get("GATEWAY_TOKEN")),
                 routes_map=Path(
                     env.get("GATEWAY_ROUTES_MAP") or "/var/lib/funai-routes/routes.map"
                 ),
@@ -51,16 +51,11 @@ class Settings:
         except KeyError as exc:
             msg = f"{exc.args[0]} is not set"
             raise ConfigError(msg) from exc
+        except SecretError as exc:
+            raise ConfigError(str(exc)) from exc
         except ValueError as exc:
             msg = f"a GATEWAY_* setting is malformed: {exc}"
             raise ConfigError(msg) from exc
-
-
-def _secret(value: str) -> str:
-    if value.upper().startswith("CHANGE_ME") or len(value) < _SHORTEST_SECRET:
-        msg = f"GATEWAY_TOKEN is a placeholder or shorter than {_SHORTEST_SECRET} characters"
-        raise ConfigError(msg)
-    return value
 
 
 def _networks(text: str) -> tuple[ipaddress.IPv4Network, ...]:

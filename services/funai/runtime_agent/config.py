@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from funai.contract.secrets import SecretError, require_secret
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off", ""}
-_SHORTEST_SECRET = 16
 
 
 class ConfigError(Exception):
@@ -119,11 +120,10 @@ class _Reader:
         return value
 
     def secret(self, name: str) -> str:
-        value = self.text(name)
-        if value.upper().startswith("CHANGE_ME") or len(value) < _SHORTEST_SECRET:
-            msg = f"{name} is a placeholder or shorter than {_SHORTEST_SECRET} characters"
-            raise ConfigError(msg)
-        return value
+        try:
+            return require_secret(name, self._env.get(name, "").strip())
+        except SecretError as exc:
+            raise ConfigError(str(exc)) from exc
 
     def url(self, name: str, default: str | None = None) -> str:
         value = self.text(name, default)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from http.client import HTTPConnection
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import requests
 
+from tests.integration.api.process import ApiProcess
+from tests.integration.deploy_process import DeployProcess, Schema
 from tests.integration.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.integration.gateway.conftest import Gateway
+    from tests.integration.mariadb import MariaDb
 
 EDGE = {"gateway_mode": "edge", "gateway_workspace_address": "127.0.0.1:9"}
+#: What the API entry itself says on this route to who shows no token.
+PREVIEW_ANSWER = "X-Preview-Token is missing or wrong"
 
 
 @pytest.mark.parametrize(
@@ -110,6 +117,8 @@ def test_the_console_has_a_port_of_its_own_and_believes_nobody(
         "X-Forwarded-Proto": "https",
         "X-DEPLOY-SECRET": "guessed",
         "X-Admin-Token": "an operator's own",
+        "X-Preview-Token": "guessed",
+        "X-Preview-User": "guessed",
     }
     answer = requests.get(f"http://127.0.0.1:{port}/console/queue", headers=headers, timeout=30)
     assert answer.text.startswith("console GET /console/queue")
@@ -127,8 +136,97 @@ def test_what_is_internal_stays_so(
     start_gateway(
         **EDGE, gateway_console_address=start_app("console"), gateway_console_http_port=port
     )
-    for path in ("/internal/preview-access", "/internal/ready"):
-        assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=30).status_code == 404
+    for path in (
+        "/internal",
+        "/internal/",
+        "/internal/ready",
+        "/internal/ready?x=/internal/health",
+        "/internal/health/",
+        "/internal/health/../ready",
+        "/internal/health%2f..%2fready",
+        "/%69nternal/health",
+        "/%69nternal/ready",
+        "/%2e/internal/ready",
+        "/./internal/ready",
+        "http://console.example//%69nternal/ready",
+    ):
+        assert ask(port, path)[0] == 404, path
+
+
+def test_path_that_cannot_be_decoded_is_refused(
+    start_gateway: Callable[..., Gateway], start_app: Callable[[str], str]
+) -> None:
+    port = free_port()
+    start_gateway(
+        **EDGE, gateway_console_address=start_app("console"), gateway_console_http_port=port
+    )
+    for path in ("/%zz", "/%69nternal/%zz", "/internal%2"):
+        status, text = ask(port, path)
+        assert (status, "Check the address" in text) == (400, True), path
+
+
+def test_paths_beside_the_internal_ones_pass_as_they_are(
+    start_gateway: Callable[..., Gateway], start_app: Callable[[str], str]
+) -> None:
+    port = free_port()
+    start_gateway(
+        **EDGE, gateway_console_address=start_app("console"), gateway_console_http_port=port
+    )
+    for path in (
+        "/internal/health",
+        "/internals",
+        "/docs/internal/",
+        "/console/apps/a%20b%2Fc?q=100%",
+        "/docs/%E6%9E%B6%E6%9E%84/",
+    ):
+        assert ask(port, path)[1].startswith(f"console GET {path}\n"), path
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[ApiProcess]:
+    """A real API entry; neither its database nor Deploy is there."""
+    nowhere = Schema(cast("MariaDb", SimpleNamespace(port=free_port())), "none")
+    process = ApiProcess(nowhere, DeployProcess(nowhere, tmp_path / "none.log"), tmp_path / "log")
+    try:
+        process.start()
+        yield process
+    finally:
+        process.stop()
+
+
+def test_no_spelling_leads_to_what_is_internal(
+    start_gateway: Callable[..., Gateway], api: ApiProcess
+) -> None:
+    port = free_port()
+    start_gateway(
+        **EDGE, gateway_console_address=f"127.0.0.1:{api.port}", gateway_console_http_port=port
+    )
+    for path in (
+        "/internal/preview-access",
+        "/%69nternal/preview-access",
+        "/%69nternal/preview-access?x",
+        "/%69%6E%74%65%72%6e%61%6c/preview%2Daccess",
+        "/internal%2fpreview-access",
+        "/internal%2Fpreview-access",
+        "/%2finternal/preview-access",
+        "//internal/preview-access",
+        "///%69nternal%2Fpreview-access",
+        "http://console.example/%69nternal/preview-access",
+    ):
+        assert PREVIEW_ANSWER in ask(api.port, path)[1], f"{path} leads nowhere, so proves nothing"
+        status, text = ask(port, path)
+        assert (status, PREVIEW_ANSWER in text) == (404, False), path
+    assert ask(port, "/internal/health")[0] == 200
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    """Ask for a path as it is written; return status and body."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", path, headers={"Accept": "*/*"})
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text
 
 
 def test_a_console_that_is_down_is_explained(start_gateway: Callable[..., Gateway]) -> None:

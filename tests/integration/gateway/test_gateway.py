@@ -279,6 +279,8 @@ def test_secrets_and_claims_of_the_client_are_stripped(
         X_RT_Node_Token="leak",
         X_Runner_Token="leak",
         X_Gateway_Token="leak",
+        X_Preview_Token="leak",
+        X_Preview_User="leak",
         X_Forwarded_For="192.0.2.66",
         X_Forwarded_Prefix="/leak",
         X_Forwarded_User="leak",

@@ -49,7 +49,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def options(home: Path, archive: Path, **given: Any) -> dict[str, Any]:
-    defaults = {"python": "python3", "own_package": "funai_services"}
+    defaults = {"python": "python3", "own_package": "funai_services", "archive_changes": False}
     return {"path": str(home), "archive": str(archive), **defaults, **given}
 
 
@@ -140,6 +140,52 @@ def test_check_mode_predicts_and_writes_nothing(home: Path, tmp_path: Path) -> N
     assert bare["archive_sha256"] is None
     assert tools.runs == []
     assert list(home.iterdir()) == []
+
+
+def test_check_mode_predicts_from_an_archive_that_is_yet_to_be_copied(
+    home: Path, tmp_path: Path
+) -> None:
+    archive = write_archive(tmp_path / "a.tar")
+    service_environment.converge(options(home, archive), Tools(), check_mode=False)
+    tools = Tools()
+
+    predicted = service_environment.converge(
+        options(home, archive, archive_changes=True), tools, check_mode=True
+    )
+
+    assert predicted["changed"]
+    assert predicted["installed"]
+    assert not predicted["current"]
+    assert predicted["archive_sha256"] is None
+    assert predicted["diff"]["before"] != predicted["diff"]["after"]
+    assert tools.runs == []
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_what_is_in_use_is_current_unless_a_check_would_replace_it(
+    home: Path, tmp_path: Path, *, check_mode: bool
+) -> None:
+    archive = write_archive(tmp_path / "a.tar")
+    service_environment.converge(options(home, archive), Tools(), check_mode=False)
+
+    same = service_environment.converge(options(home, archive), Tools(), check_mode=check_mode)
+    newer = write_archive(tmp_path / "b.tar", content=b"new")
+    other = service_environment.converge(options(home, newer), Tools(), check_mode=check_mode)
+
+    assert same["current"]
+    assert other["current"] is not check_mode
+
+
+def test_run_compares_the_archive_itself_whatever_the_copy_says(home: Path, tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "a.tar")
+    service_environment.converge(options(home, archive), Tools(), check_mode=False)
+
+    result = service_environment.converge(
+        options(home, archive, archive_changes=True), Tools(), check_mode=False
+    )
+
+    assert not result["changed"]
+    assert result["current"]
 
 
 @pytest.mark.parametrize(

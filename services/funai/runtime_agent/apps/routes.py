@@ -4,33 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 
 from funai.runtime_agent.apps.fields import read_deploy, read_logs, read_prune, read_target
 from funai.runtime_agent.errors import InvalidRequestError
+from funai.stream_response import StreamResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from wsgiref.types import StartResponse, WSGIEnvironment
-
     from flask.typing import ResponseReturnValue
 
     from funai.runtime_agent.apps.prune import Pruner
     from funai.runtime_agent.apps.service import AppService
-
-
-class _PromptResponse(Response):
-    """A response whose headers do not wait for its first bytes: an app may be silent for long."""
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        chunks, status, headers = self.get_wsgi_response(environ)
-        try:
-            start_response(status, headers)(b"")
-        except BaseException:
-            # The reader is gone already. What the server never got, it does not close.
-            self.close()
-            raise
-        return chunks
 
 
 def create_blueprint(apps: AppService, pruner: Pruner, ready_seconds: float) -> Blueprint:
@@ -78,7 +62,7 @@ def _add_reading(blueprint: Blueprint, apps: AppService) -> None:
         stream = apps.logs(read_logs(dict(request.args)))
         stream.reader_gone = request.environ.get("waitress.client_disconnected", lambda: False)
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-        return _PromptResponse(stream, headers=headers, mimetype="text/plain")
+        return StreamResponse(stream, headers=headers, mimetype="text/plain")
 
 
 def _body() -> object:
