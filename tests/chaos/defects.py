@@ -210,11 +210,8 @@ DEFECTS = (
         (
             (
                 "runtime_agent/apps/recovery.py",
-                (
-                    "        for operation in self._parts.apps.open_operations(BEFORE_SWITCH):\n"
-                    "            with trouble.kept():\n"
-                ),
-                "        for operation in []:\n            with trouble.kept():\n",
+                "        for operation in self._open(BEFORE_SWITCH, is_known):\n",
+                "        for operation in []:\n",
             ),
         ),
         # Few kills come in the middle of a deploy: of 44 once none did.
