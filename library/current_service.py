@@ -41,11 +41,20 @@ options:
   reload_files:
     description:
       - Paths for which the unit is reloaded, where it is not restarted anyway.
-      - For services whose main process starts new workers at each reload, as HAProxy and nginx do.
-        The youngest worker's start counts.
+      - When the last reload was is read from what O(reload_seen_by) names.
     type: list
     elements: path
     default: []
+  reload_seen_by:
+    description:
+      - V(workers) is for services whose main process starts new workers at each reload, as HAProxy
+        and nginx do. The youngest worker's start counts.
+      - V(unit) is for services whose main process goes on and whose children are something else, as
+        sshd's sessions, and for units without a process. It counts when systemd last noted a change
+        of the unit's state, a reload too. One that failed does not count.
+    type: str
+    choices: [workers, unit]
+    default: workers
 """
 
 EXAMPLES = r"""
@@ -62,6 +71,13 @@ EXAMPLES = r"""
     name: haproxy.service
     reload_files:
       - /etc/haproxy/haproxy.cfg
+
+- name: Reload sshd where an earlier run could not
+  current_service:
+    name: ssh.service
+    reload_files:
+      - /etc/ssh/sshd_config.d/00-funai.conf
+    reload_seen_by: unit
 """
 
 RETURN = r"""
@@ -93,6 +109,8 @@ PROPERTIES = (
     "MainPID",
     "ExecMainStartTimestamp",
     "ActiveEnterTimestamp",
+    "StateChangeTimestamp",
+    "ReloadResult",
     "NeedDaemonReload",
 )
 #: The kernel writes a file's time down to its last tick, so a file may be newer than it says.
@@ -117,6 +135,8 @@ class Unit:
     main_pid: int
     #: Seconds since the epoch; None where nothing runs.
     started: float | None
+    #: Of the last reload or start that went well, as systemd noted it; None where nothing runs.
+    reloaded: float | None
     unread: bool
 
 
@@ -154,11 +174,15 @@ def read_unit(run: Run, name: str) -> Unit:
     elif state == "active":
         # A socket, a timer.
         started = moment(said.get("ActiveEnterTimestamp", ""))
+    reloaded = started
+    if started is not None and said.get("ReloadResult", "success") == "success":
+        reloaded = moment(said.get("StateChangeTimestamp", "")) or started
     return Unit(
         loaded=said.get("LoadState") == "loaded",
         state=state,
         main_pid=main_pid,
         started=started,
+        reloaded=reloaded,
         unread=said.get("NeedDaemonReload") == "yes",
     )
 
@@ -208,6 +232,13 @@ def newer(paths: list[str], started: float | None, warn: t.Callable[[str], None]
     return found
 
 
+def last_reload(unit: Unit, seen_by: str, proc: Path) -> float | None:
+    """Return when the unit last read its ``reload_files``; None where nothing runs."""
+    if seen_by == "unit":
+        return unit.reloaded
+    return (youngest_worker(proc, unit.main_pid) or unit.started) if unit.main_pid else None
+
+
 def converge(
     params: dict[str, t.Any],
     run: Run,
@@ -226,9 +257,9 @@ def converge(
     if unit.loaded and unit.started is not None:
         reasons = newer(params["files"], unit.started, warn) + [UNREAD] * unit.unread
         action = "restart" if reasons else "none"
-    if unit.loaded and unit.main_pid and not reasons and params["reload_files"]:
-        worker = youngest_worker(proc, unit.main_pid) or unit.started
-        reasons = newer(params["reload_files"], worker, warn)
+    if unit.loaded and not reasons and params["reload_files"]:
+        reloaded = last_reload(unit, params["reload_seen_by"], proc)
+        reasons = newer(params["reload_files"], reloaded, warn)
         action = "reload" if reasons else "none"
     if not check_mode:
         if action == "restart" or (unit.loaded and unit.unread):
@@ -249,6 +280,11 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "path", "default": []},
             "reload_files": {"type": "list", "elements": "path", "default": []},
+            "reload_seen_by": {
+                "type": "str",
+                "choices": ["workers", "unit"],
+                "default": "workers",
+            },
         },
         supports_check_mode=True,
     )

@@ -30,6 +30,8 @@ class Systemd:
             "MainPID": str(PID),
             "ExecMainStartTimestamp": stamp(started),
             "ActiveEnterTimestamp": stamp(started),
+            "StateChangeTimestamp": stamp(started),
+            "ReloadResult": "success",
             "NeedDaemonReload": "no",
             **said,
         }
@@ -51,6 +53,8 @@ class Systemd:
             self.said["NeedDaemonReload"] = "no"
         if command == "restart":
             self.said["ExecMainStartTimestamp"] = stamp(time.time())
+        if command in {"restart", "reload"}:
+            self.said["StateChangeTimestamp"] = stamp(time.time())
         return 0, ""
 
 
@@ -76,7 +80,8 @@ class Host:
         (self.proc / str(pid) / "stat").write_text(f"{pid} (odd) name) {' '.join(fields)}\n")
 
     def run(self, systemd: Systemd, *, check_mode: bool = False, **given: Any) -> dict[str, Any]:
-        params = {"name": NAME, "files": [], "reload_files": [], **given}
+        options = {"files": [], "reload_files": [], "reload_seen_by": "workers"}
+        params = {"name": NAME, **options, **given}
         return current_service.converge(
             params, systemd, self.warnings.append, check_mode=check_mode, proc=self.proc
         )
@@ -232,6 +237,38 @@ def test_main_process_without_workers_counts_itself(host: Host) -> None:
     path = host.file("a.conf")
     assert host.run(Systemd(earlier()), reload_files=[path])["action"] == "reload"
     assert host.run(Systemd(later()), reload_files=[path])["action"] == "none"
+
+
+def test_service_without_workers_is_reloaded_once_for_a_file(host: Host) -> None:
+    path = host.file("sshd.conf")
+    # A session that began after the file came is no sign that the settings were read.
+    host.process(PID + 1, PID, later())
+    systemd = Systemd(earlier())
+    time.sleep(0.05)
+
+    first = host.run(systemd, reload_files=[path], reload_seen_by="unit")
+    second = host.run(systemd, reload_files=[path], reload_seen_by="unit")
+
+    assert (first["action"], first["newer"]) == ("reload", [path])
+    assert systemd.runs == [["reload", NAME]]
+    assert not second["changed"]
+
+
+def test_reload_that_failed_is_tried_again(host: Host) -> None:
+    path = host.file("sshd.conf")
+    systemd = Systemd(earlier(), StateChangeTimestamp=stamp(later()), ReloadResult="exit-code")
+    assert host.run(systemd, reload_files=[path], reload_seen_by="unit")["action"] == "reload"
+
+
+def test_unit_without_a_process_is_reloaded_for_a_file(host: Host) -> None:
+    path = host.file("nftables.conf")
+    said = {"MainPID": "0", "ExecMainStartTimestamp": ""}
+    systemd = Systemd(earlier(), **said)
+    time.sleep(0.05)
+
+    assert not host.run(systemd, reload_files=[path])["changed"]
+    assert host.run(systemd, reload_files=[path], reload_seen_by="unit")["action"] == "reload"
+    assert not host.run(systemd, reload_files=[path], reload_seen_by="unit")["changed"]
 
 
 def test_restart_makes_a_reload_needless(host: Host) -> None:

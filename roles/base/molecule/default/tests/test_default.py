@@ -91,6 +91,13 @@ def test_operator_may_become_root(host: Host) -> None:
     assert "NOPASSWD: ALL" in host.check_output("sudo -l -U ada")
 
 
+def test_cas_that_are_given_are_trusted(host: Host) -> None:
+    lines = host.file("/usr/local/share/ca-certificates/molecule.crt").content_string.splitlines()
+    assert set(lines) <= set(
+        host.file("/etc/ssl/certs/ca-certificates.crt").content_string.splitlines()
+    )
+
+
 def test_journal_is_bounded(host: Host) -> None:
     assert host.file("/etc/systemd/journald.conf.d/funai.conf").contains("SystemMaxUse=500M")
 

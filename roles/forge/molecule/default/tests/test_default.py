@@ -251,6 +251,10 @@ def wait_for(host: Host, unit: str, state: str) -> None:
         assert time.monotonic() < deadline, f"{unit} never was {state}"
 
 
+def main_process(host: Host, unit: str) -> str:
+    return str(host.check_output("systemctl show --property MainPID --value %s", unit)).strip()
+
+
 def wait_for_writer(host: Host) -> None:
     deadline = time.monotonic() + 30
     while status(host, PUSH, UPLOADS, "POST") != 202:
@@ -294,3 +298,47 @@ def test_pushes_work_again_after_a_failure(host: Host, collection: t.Callable[[s
     wait_for(host, COLLECT, "failed")
 
     wait_for_writer(host)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "nginx.service",
+        "docker-registry.service",
+        "funai-registry-reader.service",
+        "fcgiwrap.service",
+    ],
+)
+def test_what_was_killed_comes_back(host: Host, unit: str) -> None:
+    # The socket starts this one with the first request.
+    assert status(host, PULL, FETCH) == 200
+    before = main_process(host, unit)
+    assert before != "0"
+
+    host.check_output("kill -KILL %s", before)
+
+    deadline = time.monotonic() + 30
+    while main_process(host, unit) in {"0", before}:
+        assert time.monotonic() < deadline, f"{unit} did not come back"
+    wait_for(host, unit, "active")
+    wait_for_writer(host)
+    assert status(host, PULL, FETCH) == 200
+
+
+def test_commits_can_be_pushed_into_the_confined_back_end(host: Host) -> None:
+    clone(host, "sample-python")
+    git = "git -C /tmp/sample -c http.sslVerify=false"
+
+    host.check_output(
+        f"{git} -c user.name=a -c user.email=a@b commit -q --allow-empty -m next"
+        f" && {git} push -q origin HEAD:refs/heads/pushed"
+    )
+
+    branch = "runuser -u git -- git -C /srv/git/sample-python.git rev-parse pushed"
+    assert host.check_output(branch) == host.check_output("git -C /tmp/sample rev-parse HEAD")
+    host.check_output(f"{git} push -q origin :refs/heads/pushed")
+
+
+@pytest.mark.parametrize("unit", ["docker-registry.service", "fcgiwrap.service"])
+def test_what_outsiders_reach_writes_in_its_own_folder_only(host: Host, unit: str) -> None:
+    assert "ProtectSystem=strict" in host.check_output("systemctl show %s", unit).splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import typing as t
 
 import pytest
@@ -32,6 +33,19 @@ def inspect(host: Host, user: int) -> dict[str, t.Any]:
 def test_gateway_starts_at_boot(host: Host) -> None:
     assert host.service("nginx").is_enabled
     assert host.service("nginx").is_running
+
+
+def test_gateway_that_was_killed_comes_back(host: Host) -> None:
+    main_process = "systemctl show --property MainPID --value nginx.service"
+    before = host.check_output(main_process).strip()
+
+    host.check_output("kill -KILL %s", before)
+
+    deadline = time.monotonic() + 30
+    while host.run("curl -sf http://127.0.0.1/internal/health").rc != 0 or (
+        host.check_output(main_process).strip() in {"0", before}
+    ):
+        assert time.monotonic() < deadline, "nginx did not come back"
 
 
 @pytest.mark.parametrize(
