@@ -10,6 +10,7 @@ import requests
 
 from tests.chaos.parts import ROOT, copy_services, deploy_service, install_database, migrate
 from tests.chaos.ports import service_port
+from tests.integration.deploy.commit_proxy import CommitProxy
 from tests.integration.deploy_process import API, NODE, RUNNER, Schema, process_env
 from tests.integration.mariadb import MariaDb
 
@@ -33,8 +34,10 @@ class ControlPlane:
         self.database.port = service_port()
         self.schema = Schema(self.database, "series")
         self.python_path = f"{copy_services(ROOT / 'services', folder)}:{ROOT}"
+        #: Between the Deploys and the database; passes everything on until it is armed.
+        self.way = CommitProxy(self.database.port)
         env = process_env(self.schema, DEPLOY_REAPER_SECONDS="0.5", **settings)
-        self.env = {**env, "PYTHONPATH": self.python_path}
+        self.env = {**env, "PYTHONPATH": self.python_path, "DEPLOY_DB_PORT": str(self.way.port)}
         ports = [service_port() for _ in range(deploys)]
         self.urls = [f"http://127.0.0.1:{port}" for port in ports]
         self.deploys = [
@@ -44,6 +47,7 @@ class ControlPlane:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as undo:
+            undo.callback(self.way.close)
             undo.callback(self.database.stop)
             self.schema = install_database(self.database, "series")
             migrate(self.schema, self.env)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import time
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.chaos.series.outcome import Options
+    from tests.integration.deploy.commit_proxy import CommitProxy
 
 _ENDERS = 6
 _ANSWERED_SECONDS = 30.0
@@ -52,12 +54,16 @@ def deploy_kills(folder: Path, options: Options, say: Callable[[str], None]) -> 
 
 
 def database_kills(folder: Path, options: Options, say: Callable[[str], None]) -> Outcome:
-    """Kill MariaDB, and make it read-only, at 10 creates a second to two Deploys."""
+    """Kill MariaDB, and make it read-only, at 10 creates a second to two Deploys.
+
+    Every second kill comes when a create is committed and its Deploy has not heard of it.
+    """
     per_second = 10.0
     outcome = Outcome(
         "database-kills",
         "MariaDB killed or read-only: no acknowledged job is lost, each create has its one job",
-        f"MariaDB (SIGKILL, down for 0 to 2 s; read-only for 3 to 6 s), two Deploys over it,"
+        "MariaDB (SIGKILL, down for 0 to 2 s, every second time between a create's COMMIT and the"
+        " answer to it; read-only for 3 to 6 s), two Deploys over it,"
         f" {per_second:g} creates a second, runners that report success at once",
     )
     dice = random.Random(options.seed)  # noqa: S311 - a plan, no secret
@@ -65,10 +71,12 @@ def database_kills(folder: Path, options: Options, say: Callable[[str], None]) -
     plan = ["kill"] * options.rounds + ["read-only"] * read_only
     dice.shuffle(plan)
     with _loaded(folder, 2, per_second) as trial:
-        database, creates = trial.plane.database, trial.creates
+        database, creates, at_commit = trial.plane.database, trial.creates, itertools.cycle((0, 1))
         for what in plan:
             time.sleep(dice.uniform(0.5, 2.0))
             if what == "kill":
+                if next(at_commit):
+                    _lose_commit(trial.plane.way)
                 database.kill()
                 time.sleep(dice.uniform(0.0, 2.0))
                 database.start()
@@ -80,6 +88,8 @@ def database_kills(folder: Path, options: Options, say: Callable[[str], None]) -
             say(f"{what}: {creates.acknowledged} jobs acknowledged")
     tried = f"{options.rounds} kills, {read_only} times read-only"
     _tell(outcome, trial, tried)
+    if trial.judged and not trial.judged.committed_unanswered:
+        outcome.violations.append("no create was in doubt whose job was there: nothing was tried")
     return outcome
 
 
@@ -109,6 +119,13 @@ def _loaded(folder: Path, deploys: int, per_second: float) -> Iterator[_Trial]:
         _rest(plane)
         jobs = plane.schema.rows("SELECT id, app_id FROM fun_ai_deploy_job")
         trial.judged = judge(trial.creates.all, jobs, audit.rows(plane.schema))
+
+
+def _lose_commit(way: CommitProxy) -> None:
+    """Return when the database has committed a create, and its Deploy does not know."""
+    way.has_cut.clear()
+    way.armed.set()
+    eventually(way.has_cut.is_set, _ANSWERED_SECONDS, "a create was committed")
 
 
 def _wait_for_answer(creates: Creates) -> None:

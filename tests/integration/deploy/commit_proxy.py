@@ -37,7 +37,12 @@ class CommitProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self._target_port))
+            try:
+                server = socket.create_connection(("127.0.0.1", self._target_port))
+            except OSError:
+                # The database is away: what it would not take, this does not take either.
+                client.close()
+                continue
             self._links.append(_Link(self, client, server))
 
 

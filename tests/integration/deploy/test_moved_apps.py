@@ -34,8 +34,8 @@ def deploy(
     """A Deploy whose app ``shop`` is served by node-1 and placed on node-2."""
     deploy = start_deploy(DEPLOY_REAPER_SECONDS="0.05")
     deployed(deploy, agent)
-    for _ in range(2):
-        answer = deploy.beat("node-2", agentBaseUrl=other.url)[1]
+    deploy.beat("node-2", agentBaseUrl=other.url)
+    answer = deploy.beat("node-2", agentBaseUrl=other.url)[1]
     move(deploy, answer["data"]["id"]["value"])
     return deploy
 
