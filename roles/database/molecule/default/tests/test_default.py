@@ -82,11 +82,19 @@ def test_migrations_may_change_the_schema(host: Host) -> None:
 
 
 def test_observer_reads_but_does_not_write(host: Host) -> None:
-    read = query(host, OBSERVER, "127.0.0.4", "SELECT * FROM fun_ai_deploy_job")
+    read = query(host, OBSERVER, "127.0.0.7", "SELECT * FROM fun_ai_deploy_job")
     write = query(host, OBSERVER, "127.0.0.4", "INSERT INTO fun_ai_deploy_job VALUES (1)")
 
     assert read.rc == 0, read.stderr
     assert "1142" in write.stderr
+
+
+def test_network_lets_in_its_own_addresses_only(host: Host) -> None:
+    first, outside = (query(host, OBSERVER, f"127.0.0.{last}", "SELECT 1") for last in (4, 8))
+
+    assert first.rc == 0, first.stderr
+    assert outside.rc != 0
+    assert "1045" in outside.stderr or "1130" in outside.stderr
 
 
 def test_no_account_is_anonymous_or_open_to_all(host: Host) -> None:
