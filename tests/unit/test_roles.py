@@ -95,6 +95,24 @@ def test_phases_come_in_order_and_can_be_run_alone(role: Path) -> None:
 
 
 @role
+def test_phases_run_alone_though_others_registered_nothing(role: Path) -> None:
+    phases = {path: tasks_in(load(path)) for path in files_of(role, "tasks")}
+    registered = {
+        path: {task["register"] for task in tasks if "register" in task}
+        for path, tasks in phases.items()
+    }
+
+    wrong = [
+        f"{path.name}: {task['name']}: {used[0]}"
+        for path, tasks in phases.items()
+        for task in tasks
+        for used in re.finditer(r"\b(__\w+)(?:\.\w+)*(?! *\| *default\()(?![\w.])", str(task))
+        if any(used[1] in names for other, names in registered.items() if other != path)
+    ]
+    assert not wrong, "read these with a default: with --tags of a phase the others did not run"
+
+
+@role
 def test_tasks_that_hide_their_output_hide_their_diff(role: Path) -> None:
     tasks = [task for path in files_of(role, "tasks") for task in tasks_in(load(path))]
     hidden = [task for task in tasks if task.get("no_log")]
