@@ -163,6 +163,16 @@ def test_service_is_compared_with_all_that_its_handlers_answer_to(name: str) -> 
     assert wanted <= {*compared["files"], *compared.get("reload_files", [])}
 
 
+@pytest.mark.parametrize("name", ["api", "api_entry", "deploy", "gateway", "runner", "runtime"])
+def test_service_is_looked_at_after_its_start(name: str) -> None:
+    paths = [ROOT / "roles" / name / "tasks" / f"{phase}.yml" for phase in ("configure", "start")]
+    tasks = [task for path in paths if path.is_file() for task in load(path)]
+    (unit,) = [task["current_service"]["name"] for task in tasks if "current_service" in task]
+
+    assert tasks[-1].get("settled_service", {}).get("name") == unit
+    assert not [task["name"] for task in tasks if "ansible.builtin.uri" in task]
+
+
 @role
 def test_roles_know_no_groups_and_no_addresses(role: Path) -> None:
     paths = files_of(role, "tasks", "handlers", "templates", "vars", "defaults")
