@@ -39,6 +39,16 @@ def tasks_in(found: Any) -> list[dict[str, Any]]:
     return tasks
 
 
+def show(text: str, names: dict[str, str]) -> str:
+    """Return ``text`` with the role's own variables in it, as far as they are plain."""
+
+    def value(found: re.Match[str]) -> str:
+        said = names[found[1]]
+        return said.rpartition("/")[0] if found[2] else said
+
+    return re.sub(r"\{\{ (\w+)( \| dirname)? \}\}", value, text)
+
+
 @role
 def test_defaults_and_argument_specs_agree(role: Path) -> None:
     defaults = load(role / "defaults/main.yml")
@@ -171,6 +181,27 @@ def test_service_is_looked_at_after_its_start(name: str) -> None:
 
     assert tasks[-1].get("settled_service", {}).get("name") == unit
     assert not [task["name"] for task in tasks if "ansible.builtin.uri" in task]
+
+
+def test_api_entry_that_is_switched_off_leaves_nothing_that_runs_or_is_secret() -> None:
+    role = ROOT / "roles/api_entry"
+    removal = load(role / "tasks/remove.yml")
+    (removed,) = [task["loop"] for task in removal if "loop" in task]
+    written = {
+        task[module]["dest"]
+        for phase in ("install", "configure")
+        for task in tasks_in(load(role / f"tasks/{phase}.yml"))
+        for module in ("ansible.builtin.copy", "ansible.builtin.template")
+        if module in task and "loop" not in task
+    }
+
+    names = load(role / "vars/main.yml")
+    shown = [show(path, names) for path in removed]
+    assert len(written) > 3
+    assert not [path for path in written if not show(path, names).startswith(tuple(shown))], (
+        "installed and not removed"
+    )
+    assert removal[-1]["ansible.builtin.systemd_service"] == {"daemon_reload": True}
 
 
 @role
