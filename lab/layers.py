@@ -10,6 +10,7 @@ import typing as t
 
 from lab import (
     bring_up,
+    docs_site,
     engine,
     hosts,
     image,
@@ -137,7 +138,7 @@ def _fresh_lab(tally: Tally, *, keep_lab: bool) -> None:
         if engine.answers():
             hosts.remove_all()
         provision.forget_converged()
-        _bare_check(tally)
+        check_bare_hosts(tally)
     first = Progress()
     bring_up.up(first, runtimes=1, runners=1, converge=False)
     if not keep_lab:
@@ -155,9 +156,12 @@ def _fresh_lab(tally: Tally, *, keep_lab: bool) -> None:
     _limit(tally, "up again", sum(again.timings.values()), _UP_AGAIN_SECONDS)
 
 
-def _bare_check(tally: Tally) -> None:
+def check_bare_hosts(tally: Tally) -> None:
+    """Run ``site.yml`` with ``--check --diff`` on hosts that have nothing yet."""
     bring_up.boot(Progress(), 1, 1)
+    # As an operator has them who follows README: without its archive the role would skip the pages.
     wheelhouse.ensure_built()
+    docs_site.ensure_built()
     _dry_run(tally, "--check --diff on bare hosts")
 
 

@@ -39,6 +39,16 @@ def tasks_in(found: Any) -> list[dict[str, Any]]:
     return tasks
 
 
+def show(text: str, names: dict[str, str]) -> str:
+    """Return ``text`` with the role's own variables in it, as far as they are plain."""
+
+    def value(found: re.Match[str]) -> str:
+        said = names[found[1]]
+        return said.rpartition("/")[0] if found[2] else said
+
+    return re.sub(r"\{\{ (\w+)( \| dirname)? \}\}", value, text)
+
+
 @role
 def test_defaults_and_argument_specs_agree(role: Path) -> None:
     defaults = load(role / "defaults/main.yml")
@@ -92,6 +102,30 @@ def test_phases_come_in_order_and_can_be_run_alone(role: Path) -> None:
     assert [name for name in names if name in PHASES] == list(PHASES)
     for step, name in zip(steps, names, strict=True):
         assert step["tags"] == [role.name, f"{role.name}_{name}"]
+
+
+@role
+def test_phases_run_alone_though_others_registered_nothing(role: Path) -> None:
+    phases = {path: tasks_in(load(path)) for path in files_of(role, "tasks")}
+    registered = {
+        path: {task["register"] for task in tasks if "register" in task}
+        for path, tasks in phases.items()
+    }
+    # What several phases ask of check mode lies there.
+    phases[role / "vars/main.yml"] = [
+        {"name": name, "value": value}
+        for name, value in load(role / "vars/main.yml").items()
+        if "ansible_check_mode" in str(value)
+    ]
+
+    wrong = [
+        f"{path.name} {task['name']}: {used[0]}"
+        for path, tasks in phases.items()
+        for task in tasks
+        for used in re.finditer(r"\b(__\w+)(?:\.\w+)*(?! *\| *default\()(?![\w.])", str(task))
+        if any(used[1] in names for other, names in registered.items() if other != path)
+    ]
+    assert not wrong, "read these with a default: with --tags of a phase the others did not run"
 
 
 @role
@@ -161,6 +195,37 @@ def test_check_does_not_ask_old_code_what_new_code_migrates(name: str) -> None:
 
     assert f"__{name}_environment.current" in str(migrate["when"])
     assert any("migrates" in str(task.get("ansible.builtin.debug")) for task in tasks)
+
+
+@pytest.mark.parametrize("name", ["api", "api_entry", "deploy", "gateway", "runner", "runtime"])
+def test_service_is_looked_at_after_its_start(name: str) -> None:
+    paths = [ROOT / "roles" / name / "tasks" / f"{phase}.yml" for phase in ("configure", "start")]
+    tasks = [task for path in paths if path.is_file() for task in load(path)]
+    (unit,) = [task["current_service"]["name"] for task in tasks if "current_service" in task]
+
+    assert tasks[-1].get("settled_service", {}).get("name") == unit
+    assert not [task["name"] for task in tasks if "ansible.builtin.uri" in task]
+
+
+def test_api_entry_that_is_switched_off_leaves_nothing_that_runs_or_is_secret() -> None:
+    role = ROOT / "roles/api_entry"
+    removal = load(role / "tasks/remove.yml")
+    (removed,) = [task["loop"] for task in removal if "loop" in task]
+    written = {
+        task[module]["dest"]
+        for phase in ("install", "configure")
+        for task in tasks_in(load(role / f"tasks/{phase}.yml"))
+        for module in ("ansible.builtin.copy", "ansible.builtin.template")
+        if module in task and "loop" not in task
+    }
+
+    names = load(role / "vars/main.yml")
+    shown = [show(path, names) for path in removed]
+    assert len(written) > 3
+    assert not [path for path in written if not show(path, names).startswith(tuple(shown))], (
+        "installed and not removed"
+    )
+    assert removal[-1]["ansible.builtin.systemd_service"] == {"daemon_reload": True}
 
 
 @role
