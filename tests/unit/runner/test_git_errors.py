@@ -148,6 +148,10 @@ def test_git_connects_to_the_address_that_was_checked() -> None:
     assert "http.curloptResolve=git.test:443:203.0.113.7,[2001:db8::7]" in argv
 
 
+def test_git_does_not_hold_large_files_in_memory() -> None:
+    assert "core.bigFileThreshold=16m" in git_argv(Place("https", "git.test", 443))
+
+
 def test_only_the_protocol_of_the_address_is_allowed() -> None:
     argv = git_argv(Place("ssh", "git.test", 22))
 
