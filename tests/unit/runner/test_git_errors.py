@@ -73,6 +73,67 @@ def test_each_failure_has_its_reason(said: str, reason: str) -> None:
     assert reason_of(said) == reason
 
 
+_REFUSED = "Failed to connect to {host} port 443 after 0 ms: Couldn't connect to server"
+_AWAY = "did not answer as a git server"
+
+
+@pytest.mark.parametrize(
+    ("url", "said", "sentence"),
+    [
+        pytest.param(
+            "https://git.example/team/certificate-app.git",
+            "fatal: unable to access 'https://git.example/team/certificate-app.git/': " + _REFUSED,
+            _AWAY,
+            id="certificate",
+        ),
+        pytest.param(
+            "https://git.example/team/ambiguous",
+            "fatal: unable to access 'https://git.example/team/ambiguous/': " + _REFUSED,
+            _AWAY,
+            id="without .git",
+        ),
+        pytest.param(
+            "https://certificate.example/team/app",
+            "fatal: unable to access 'https://certificate.example/team/app/': " + _REFUSED,
+            _AWAY,
+            id="host",
+        ),
+        pytest.param(
+            "https://git.example:8443/team/ambiguous.git",
+            "warning: git.example:8443/team/ambiguous.git is slow\nssl routines::wrong version",
+            "certificate of git.example",
+            id="host and path",
+        ),
+        pytest.param(
+            "git@git.example:team/ambiguous.git",
+            "fatal: 'team/ambiguous.git' does not appear to be a git repository",
+            "has no repository",
+            id="path",
+        ),
+        pytest.param(
+            "ssh://git@git.example:2222/unreachable",
+            "fatal: '/unreachable' is locked",
+            "What git said follows",
+            id="path of one word",
+        ),
+        pytest.param(
+            "https://git.example/repository",
+            "fatal: repository 'https://git.example/repository/' not found",
+            "has no repository",
+            id="git's own word",
+        ),
+    ],
+)
+def test_words_of_the_address_are_no_reason(url: str, said: str, sentence: str) -> None:
+    host = place_of(url).host
+    finished = Finished(128, said.replace("{host}", host))
+
+    error = explain(finished, url=url, ref="main", host=host, seconds=300)
+
+    assert sentence in error.sentence
+    assert error.evidence == finished.tail
+
+
 def test_timeout_is_one_whatever_was_said() -> None:
     assert reason_of("fatal: couldn't find remote ref", stopped=TIMED_OUT) == "FETCH_TIMEOUT"
 
