@@ -148,11 +148,16 @@ def test_timeout_is_one_whatever_was_said() -> None:
         ("dial tcp 198.18.138.9:443: connect: connection refused", "REGISTRY_UNAVAILABLE"),
         ("dial tcp: lookup r.test: no such host", "REGISTRY_UNAVAILABLE"),
         ("x509: certificate signed by unknown authority", "REGISTRY_UNAVAILABLE"),
+        ("manifest blob unknown: blob unknown to registry", "REGISTRY_UNAVAILABLE"),
+        ("uploading layer chunked: blob upload unknown", "REGISTRY_UNAVAILABLE"),
+        ("uploading layer chunked: blob upload invalid", "REGISTRY_UNAVAILABLE"),
+        ('StatusCode: 502, "<html>"', "REGISTRY_UNAVAILABLE"),
+        ("writing blob to /v2/team/denied/blobs: strange", "PUSH_FAILED"),
         ("blob has an unexpected digest", "PUSH_FAILED"),
     ],
 )
 def test_each_failed_push_has_its_reason(said: str, reason: str) -> None:
-    error = explain_push(Finished(1, said), "r.test/app:1", 300)
+    error = explain_push(Finished(1, said), "r.test/team/denied:1", 300)
 
     assert error.reason == reason
     assert error.evidence == said
