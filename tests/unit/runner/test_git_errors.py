@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 URL = "git@git.test:team/app"
+PLACE = Place("https", "git.test", 443)
 
 
 def reason_of(said: str, *, stopped: str = "") -> str:
@@ -197,15 +198,34 @@ def test_place_of_an_address(url: str, place: Place) -> None:
 )
 def test_name_that_stands_for_an_inner_address_is_refused(address: str) -> None:
     with pytest.raises(StepError) as caught:
-        look_up(Place("https", "git.test", 443), (), "S", lambda *_: ["93.184.216.34", address])
+        look_up(PLACE, (), "S", resolve=lambda *_: ["93.184.216.34", address])
 
     assert caught.value.reason == "SOURCE_HOST_REFUSED"
 
 
 def test_listed_host_may_be_an_inner_one() -> None:
-    place = look_up(Place("https", "git.test", 443), ("git.test",), "S", lambda *_: ["127.0.0.1"])
+    place = look_up(PLACE, ("git.test",), "S", ["198.18.0.0/16"], lambda *_: ["198.18.138.101"])
 
-    assert place.addresses == ("127.0.0.1",)
+    assert place.addresses == ("198.18.138.101",)
+
+
+@pytest.mark.parametrize(
+    "address", ["198.18.138.101", "::ffff:198.18.138.101", "2001:db8::7", "198.18.138.100"]
+)
+def test_denied_address_is_refused(address: str) -> None:
+    denied = ["198.18.138.100/31", "2001:db8::/32"]
+
+    with pytest.raises(StepError) as caught:
+        look_up(PLACE, (), "S", denied, lambda *_: ["93.184.216.34", address])
+
+    assert caught.value.reason == "SOURCE_HOST_REFUSED"
+    assert "RUNNER_FETCH_DENIED_ADDRESSES" in caught.value.sentence
+
+
+def test_address_beside_the_denied_ones_is_asked() -> None:
+    place = look_up(PLACE, (), "S", ["198.18.138.100/31"], lambda *_: ["198.18.138.103"])
+
+    assert place.addresses == ("198.18.138.103",)
 
 
 def test_git_connects_to_the_address_that_was_checked() -> None:
