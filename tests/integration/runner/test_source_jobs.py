@@ -320,6 +320,7 @@ def test_cancelled_job_leaves_no_process_and_no_file(factory: Factory, where: st
         factory.registry.is_silent, factory.registry.instead = where == "push", 503
         factory.builder.release.set()
         assert factory.registry.asked.wait(30)
+        assert where == "push" or wait_until(lambda: "Waiting for it" in factory.log())
     family = runner.workers()
 
     factory.lab.deploy.heartbeat_codes = lambda _job, _body: 409
