@@ -153,3 +153,16 @@ def test_a_host_opens_only_what_the_matrix_says(rules: dict[str, list[dict[str, 
         "runtime-01": {22, 80, 7005},
         "runtime-02": {22, 80, 7005},
     }
+
+
+def test_runners_fetch_from_no_host_of_the_platform_but_the_forge(tmp_path: Path) -> None:
+    ansible = Path(sys.executable).parent / "ansible"
+    argv = [str(ansible), "runner-01", "-i", str(ROOT / "inventory/lab.ini")]
+    argv += ["--connection", "local", "-m", "ansible.builtin.debug"]
+    argv += ["-a", "var=runner_fetch_denied_addresses", "--tree", str(tmp_path)]
+    subprocess.run(argv, check=True, capture_output=True, cwd=ROOT)
+
+    found = json.loads((tmp_path / "runner-01").read_text())["runner_fetch_denied_addresses"]
+
+    network = ipaddress.ip_network("198.18.138.0/24")
+    assert found == [network[number].exploded for number in (91, 87, 100, 101, 102)]

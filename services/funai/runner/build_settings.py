@@ -22,10 +22,12 @@ class BuildSettings:
     git_known_hosts_file: str = ""
     #: JSON, ``{"host": {"username": ..., "password": ...}}``.
     git_credentials_file: str = ""
-    #: Empty: any host but this one and its link-local neighbours.
+    #: Empty: any host but this one, its link-local neighbours and the denied addresses.
     git_allowed_hosts: tuple[str, ...] = ()
     git_allow_http: bool = False
     archive_allowed_hosts: tuple[str, ...] = ()
+    #: Networks that nothing is fetched from unless a list above names the host.
+    fetch_denied_addresses: tuple[str, ...] = ()
     builder_socket: str = "/run/funai-builder/build.sock"
     #: Where base images without a registry's name come from; empty: as the builder is set.
     mirror_prefix: str = ""
@@ -54,7 +56,7 @@ class BuildSettings:
         """Read from a job's file, where each may be left out."""
         given = found if isinstance(found, dict) else {}
         known = {field.name: given[field.name] for field in fields(cls) if field.name in given}
-        for name in ("git_allowed_hosts", "archive_allowed_hosts"):
+        for name in ("git_allowed_hosts", "archive_allowed_hosts", "fetch_denied_addresses"):
             if name in known:
                 known[name] = tuple(map(str, known[name]))
         return cls(**known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,6 +119,7 @@ def _build(env: Mapping[str, str]) -> BuildSettings:
         git_allowed_hosts=_hosts(env, "RUNNER_GIT_ALLOWED_HOSTS"),
         git_allow_http=_flag(env, "RUNNER_GIT_ALLOW_HTTP", default=False),
         archive_allowed_hosts=_hosts(env, "RUNNER_ARCHIVE_ALLOWED_HOSTS"),
+        fetch_denied_addresses=_networks(env, "RUNNER_FETCH_DENIED_ADDRESSES"),
         builder_socket=_file(env, "RUNNER_BUILDER_SOCKET") or usual.builder_socket,
         mirror_prefix=_image_part(env, "RUNNER_MIRROR_PREFIX", "", namespace_rule),
         ca_file=_file(env, "RUNNER_CA_FILE"),
@@ -156,6 +158,17 @@ def _hosts(env: Mapping[str, str], name: str) -> tuple[str, ...]:
             msg = f"{name} has {host!r}; it must be a list of host names with commas between"
             raise ConfigError(msg)
     return tuple(filter(None, hosts))
+
+
+def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    found = []
+    for text in filter(None, (part.strip() for part in env.get(name, "").split(","))):
+        try:
+            found.append(str(ipaddress.ip_network(text, strict=False)))
+        except ValueError as exc:
+            msg = f"{name} has {text!r}; it must be a list of IP addresses and networks with commas between"
+            raise ConfigError(msg) from exc
+    return tuple(found)
 
 
 def _number(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

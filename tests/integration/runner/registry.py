@@ -61,6 +61,9 @@ class StubRegistry:
         self.login = ""
         #: Status of all answers instead; 0 for none.
         self.instead = 0
+        #: Status and code of the next uploads or manifests instead, one each.
+        self.upload_faults: list[tuple[int, str]] = []
+        self.manifest_faults: list[tuple[int, str]] = []
         #: Answers only once ``release`` is set.
         self.is_silent = False
         self.release = threading.Event()
@@ -114,6 +117,9 @@ class StubRegistry:
     def _manifest(
         self, handler: BaseHTTPRequestHandler, key: str, body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
+        if handler.command == "PUT" and self.manifest_faults:
+            status, code = self.manifest_faults.pop(0)
+            return status, {}, _error(code)
         if handler.command == "PUT":
             self.pushes += 1
             kind = handler.headers.get("Content-Type", "")
@@ -129,6 +135,9 @@ class StubRegistry:
         self, method: str, name: str, rest: str, body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         path, _, query = rest.partition("?")
+        if path.startswith("uploads") and self.upload_faults:
+            status, code = self.upload_faults.pop(0)
+            return status, {"Retry-After": "10"}, _error(code)
         if path.startswith("uploads"):
             place = {"Location": f"/v2/{name}/blobs/uploads/1", "Range": f"0-{len(body)}"}
             if method == "PATCH":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from funai.runner.source import hosts
 from tests.integration.runner.fetch_job import Job
 
 if TYPE_CHECKING:
@@ -119,6 +120,19 @@ def test_silent_download_ends_at_the_deadline(tmp_path: Path, web: WebServer) ->
     web.is_silent.set()
 
     assert archive_job(tmp_path, web).refused(seconds=1).reason == "FETCH_TIMEOUT"
+
+
+def test_denied_address_is_not_downloaded_from(
+    tmp_path: Path, web: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "_addresses", lambda *_: ["198.18.138.101"])
+    denied = ("198.18.138.0/24",)
+    found = archive_job(tmp_path, web, archive_allowed_hosts=(), fetch_denied_addresses=denied)
+
+    error = found.refused()
+
+    assert error.reason == "SOURCE_HOST_REFUSED"
+    assert "RUNNER_FETCH_DENIED_ADDRESSES" in error.sentence
 
 
 def test_runners_own_address_is_not_downloaded_from(tmp_path: Path, web: WebServer) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from funai.runner.source import hosts
 from tests.integration.runner.conftest import still_alive
 from tests.integration.runner.fetch_job import FILES, Job, git_job
 
@@ -224,6 +225,18 @@ def test_runners_own_addresses_are_not_asked(tmp_path: Path, server: GitServer, 
 
     assert error.reason == "SOURCE_HOST_REFUSED"
     assert server.requests == []
+
+
+def test_denied_address_is_not_asked(
+    tmp_path: Path, server: GitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "_addresses", lambda *_: ["198.18.138.101"])
+    denied = ("198.18.138.0/24",)
+
+    error = git_job(tmp_path, server, git_allowed_hosts=(), fetch_denied_addresses=denied).refused()
+
+    assert error.reason == "SOURCE_HOST_REFUSED"
+    assert "RUNNER_FETCH_DENIED_ADDRESSES" in error.sentence
 
 
 def test_plain_http_is_refused_unless_the_runner_allows_it(

@@ -307,19 +307,20 @@ def test_job_that_lost_its_lease_pushes_nothing(factory: Factory) -> None:
     assert factory.lab.node.deploys == []
 
 
-@pytest.mark.parametrize("where", ["git", "build", "push"])
+@pytest.mark.parametrize("where", ["git", "build", "push", "wait"])
 def test_cancelled_job_leaves_no_process_and_no_file(factory: Factory, where: str) -> None:
     factory.git.is_silent = where == "git"
-    factory.builder.is_slow = where in {"build", "push"}
+    factory.builder.is_slow = where in {"build", "push", "wait"}
     runner = factory.runner(RUNNER_LEASE_SECONDS=SHORT_LEASE_SECONDS)
     factory.lab.deploy.add(factory.job("job-1"))
     begun = factory.git.asked if where == "git" else factory.builder.begun
     assert begun.wait(60)
-    if where == "push":
+    if where in {"push", "wait"}:
         factory.registry.asked.clear()
-        factory.registry.is_silent = True
+        factory.registry.is_silent, factory.registry.instead = where == "push", 503
         factory.builder.release.set()
         assert factory.registry.asked.wait(30)
+        assert where == "push" or wait_until(lambda: "Waiting for it" in factory.log())
     family = runner.workers()
 
     factory.lab.deploy.heartbeat_codes = lambda _job, _body: 409

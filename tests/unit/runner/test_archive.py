@@ -220,16 +220,71 @@ def test_what_is_no_archive_is_said(tmp_path: Path, content: bytes) -> None:
     assert refused(path).reason == "ARCHIVE_INVALID"
 
 
-def test_encrypted_zip_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("bit", "said"),
+    [
+        pytest.param(0x1, "encrypted", id="encrypted"),
+        pytest.param(0x20, "unusual way", id="patch to another file"),
+        pytest.param(0x40, "encrypted", id="strongly encrypted"),
+    ],
+)
+def test_zip_that_cannot_be_read_is_said_before_it_is(tmp_path: Path, bit: int, said: str) -> None:
     path = make_zip(tmp_path / "archive", FILES)
     raw = bytearray(path.read_bytes())
     at = 0
     while (at := raw.find(b"PK\x01\x02", at)) >= 0:
-        raw[at + 8] |= 1
+        raw[at + 8] |= bit
         at += 4
     path.write_bytes(raw)
 
     error = refused(path)
 
     assert error.reason == "ARCHIVE_INVALID"
-    assert "encrypted" in error.sentence
+    assert said in error.sentence
+
+
+def test_damaged_link_of_a_zip_is_said(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "archive", {"l": b"app/main.py", **FILES}, l=0o120777)
+    raw = bytearray(path.read_bytes())
+    raw[len(b"PK\x03\x04") + 26 + len("l")] = 0xFF  # no kind of block of deflate
+    path.write_bytes(raw)
+
+    assert refused(path).reason == "ARCHIVE_INVALID"
+
+
+def test_link_of_a_zip_that_is_a_bomb_does_not_fill_the_memory(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "archive", {**FILES, "l": bytes(100 * MIB)}, l=0o120777)
+    size, small = struct.pack("<I", 100 * MIB), struct.pack("<I", 10)
+    path.write_bytes(path.read_bytes().replace(size, small))
+
+    tracemalloc.start()
+    error = refused(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert error.reason == "ARCHIVE_INVALID"
+    assert peak < 20 * MIB
+
+
+def test_zip_whose_member_begins_before_it_is_said(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "archive", FILES)
+    raw = bytearray(path.read_bytes())
+    end = raw.rindex(b"PK\x05\x06")
+    (offset,) = struct.unpack_from("<I", raw, end + 16)
+    struct.pack_into("<I", raw, end + 16, offset + 1)
+    path.write_bytes(raw)
+
+    assert refused(path).reason == "ARCHIVE_INVALID"
+
+
+def test_folder_with_a_time_that_no_tar_can_hold_is_said(tmp_path: Path) -> None:
+    info = member("d", tarfile.DIRTYPE)
+    info.pax_headers = {"mtime": "1e300"}
+    path = make_tar(tmp_path / "archive", info)
+
+    with open_archive(path, MIB) as tree:
+        everything = Selection(tuple(tree.entries.items()), "Dockerfile")
+        with pytest.raises(StepError) as caught:
+            write_context(tree, everything, tmp_path / "context.tar")
+
+    assert caught.value.reason == "ARCHIVE_INVALID"

@@ -46,6 +46,7 @@ def test_only_address_and_tokens_are_required() -> None:
         pytest.param("RUNNER_REGISTRY", "team", "registry's host", id="registry without a dot"),
         pytest.param("RUNNER_NAMESPACE", "a:1", "without a tag", id="namespace with a tag"),
         pytest.param("RUNNER_GIT_ALLOWED_HOSTS", "a,-b", "host names", id="option as host"),
+        pytest.param("RUNNER_FETCH_DENIED_ADDRESSES", "link-local", "networks", id="no network"),
         pytest.param("RUNNER_GIT_ALLOW_HTTP", "yes", "true or false", id="flag"),
         pytest.param("RUNNER_GIT_KEY_FILE", "id", "absolute path", id="relative key"),
         pytest.param("RUNNER_GIT_KEY_FILE", "/a b", "absolute path", id="space in a path"),
@@ -80,10 +81,16 @@ def test_what_the_steps_need_travels_in_the_jobs_file() -> None:
         RUNNER_GIT_ALLOWED_HOSTS="Git.test, forge.test",
         RUNNER_GIT_KEY_FILE="/run/credentials/funai-runner.service/git-key",
         RUNNER_REGISTRY_TLS_VERIFY="false",
+        RUNNER_FETCH_DENIED_ADDRESSES="198.18.138.100, 203.0.113.7/24,2001:db8::/32",
     ).build
 
     assert build.registry == "registry.test:5000"
     assert build.git_allowed_hosts == ("git.test", "forge.test")
+    assert build.fetch_denied_addresses == (
+        "198.18.138.100/32",
+        "203.0.113.0/24",
+        "2001:db8::/32",
+    )
     assert BuildSettings.from_json(json.loads(json.dumps(build.to_json()))) == build
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 URL = "git@git.test:team/app"
+PLACE = Place("https", "git.test", 443)
 
 
 def reason_of(said: str, *, stopped: str = "") -> str:
@@ -73,6 +74,67 @@ def test_each_failure_has_its_reason(said: str, reason: str) -> None:
     assert reason_of(said) == reason
 
 
+_REFUSED = "Failed to connect to {host} port 443 after 0 ms: Couldn't connect to server"
+_AWAY = "did not answer as a git server"
+
+
+@pytest.mark.parametrize(
+    ("url", "said", "sentence"),
+    [
+        pytest.param(
+            "https://git.example/team/certificate-app.git",
+            "fatal: unable to access 'https://git.example/team/certificate-app.git/': " + _REFUSED,
+            _AWAY,
+            id="certificate",
+        ),
+        pytest.param(
+            "https://git.example/team/ambiguous",
+            "fatal: unable to access 'https://git.example/team/ambiguous/': " + _REFUSED,
+            _AWAY,
+            id="without .git",
+        ),
+        pytest.param(
+            "https://certificate.example/team/app",
+            "fatal: unable to access 'https://certificate.example/team/app/': " + _REFUSED,
+            _AWAY,
+            id="host",
+        ),
+        pytest.param(
+            "https://git.example:8443/team/ambiguous.git",
+            "warning: git.example:8443/team/ambiguous.git is slow\nssl routines::wrong version",
+            "certificate of git.example",
+            id="host and path",
+        ),
+        pytest.param(
+            "git@git.example:team/ambiguous.git",
+            "fatal: 'team/ambiguous.git' does not appear to be a git repository",
+            "has no repository",
+            id="path",
+        ),
+        pytest.param(
+            "ssh://git@git.example:2222/unreachable",
+            "fatal: '/unreachable' is locked",
+            "What git said follows",
+            id="path of one word",
+        ),
+        pytest.param(
+            "https://git.example/repository",
+            "fatal: repository 'https://git.example/repository/' not found",
+            "has no repository",
+            id="git's own word",
+        ),
+    ],
+)
+def test_words_of_the_address_are_no_reason(url: str, said: str, sentence: str) -> None:
+    host = place_of(url).host
+    finished = Finished(128, said.replace("{host}", host))
+
+    error = explain(finished, url=url, ref="main", host=host, seconds=300)
+
+    assert sentence in error.sentence
+    assert error.evidence == finished.tail
+
+
 def test_timeout_is_one_whatever_was_said() -> None:
     assert reason_of("fatal: couldn't find remote ref", stopped=TIMED_OUT) == "FETCH_TIMEOUT"
 
@@ -87,11 +149,16 @@ def test_timeout_is_one_whatever_was_said() -> None:
         ("dial tcp 198.18.138.9:443: connect: connection refused", "REGISTRY_UNAVAILABLE"),
         ("dial tcp: lookup r.test: no such host", "REGISTRY_UNAVAILABLE"),
         ("x509: certificate signed by unknown authority", "REGISTRY_UNAVAILABLE"),
+        ("manifest blob unknown: blob unknown to registry", "REGISTRY_UNAVAILABLE"),
+        ("uploading layer chunked: blob upload unknown", "REGISTRY_UNAVAILABLE"),
+        ("uploading layer chunked: blob upload invalid", "REGISTRY_UNAVAILABLE"),
+        ('StatusCode: 502, "<html>"', "REGISTRY_UNAVAILABLE"),
+        ("writing blob to /v2/team/denied/blobs: strange", "PUSH_FAILED"),
         ("blob has an unexpected digest", "PUSH_FAILED"),
     ],
 )
 def test_each_failed_push_has_its_reason(said: str, reason: str) -> None:
-    error = explain_push(Finished(1, said), "r.test/app:1", 300)
+    error = explain_push(Finished(1, said), "r.test/team/denied:1", 300)
 
     assert error.reason == reason
     assert error.evidence == said
@@ -131,21 +198,44 @@ def test_place_of_an_address(url: str, place: Place) -> None:
 )
 def test_name_that_stands_for_an_inner_address_is_refused(address: str) -> None:
     with pytest.raises(StepError) as caught:
-        look_up(Place("https", "git.test", 443), (), "S", lambda *_: ["93.184.216.34", address])
+        look_up(PLACE, (), "S", resolve=lambda *_: ["93.184.216.34", address])
 
     assert caught.value.reason == "SOURCE_HOST_REFUSED"
 
 
 def test_listed_host_may_be_an_inner_one() -> None:
-    place = look_up(Place("https", "git.test", 443), ("git.test",), "S", lambda *_: ["127.0.0.1"])
+    place = look_up(PLACE, ("git.test",), "S", ["198.18.0.0/16"], lambda *_: ["198.18.138.101"])
 
-    assert place.addresses == ("127.0.0.1",)
+    assert place.addresses == ("198.18.138.101",)
+
+
+@pytest.mark.parametrize(
+    "address", ["198.18.138.101", "::ffff:198.18.138.101", "2001:db8::7", "198.18.138.100"]
+)
+def test_denied_address_is_refused(address: str) -> None:
+    denied = ["198.18.138.100/31", "2001:db8::/32"]
+
+    with pytest.raises(StepError) as caught:
+        look_up(PLACE, (), "S", denied, lambda *_: ["93.184.216.34", address])
+
+    assert caught.value.reason == "SOURCE_HOST_REFUSED"
+    assert "RUNNER_FETCH_DENIED_ADDRESSES" in caught.value.sentence
+
+
+def test_address_beside_the_denied_ones_is_asked() -> None:
+    place = look_up(PLACE, (), "S", ["198.18.138.100/31"], lambda *_: ["198.18.138.103"])
+
+    assert place.addresses == ("198.18.138.103",)
 
 
 def test_git_connects_to_the_address_that_was_checked() -> None:
     argv = git_argv(Place("https", "git.test", 443, ("203.0.113.7", "2001:db8::7")))
 
     assert "http.curloptResolve=git.test:443:203.0.113.7,[2001:db8::7]" in argv
+
+
+def test_git_does_not_hold_large_files_in_memory() -> None:
+    assert "core.bigFileThreshold=16m" in git_argv(Place("https", "git.test", 443))
 
 
 def test_only_the_protocol_of_the_address_is_allowed() -> None:

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
     from funai.runner.source.tree import Selection, Tree
 
-_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, ValueError)
+#: RuntimeError is what zipfile raises for what it does not read, in several kinds.
+_BROKEN = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    ValueError,
+    OverflowError,
+    LookupError,
+    RuntimeError,
+)
 _TYPES = {Kind.FILE: tarfile.REGTYPE, Kind.FOLDER: tarfile.DIRTYPE, Kind.LINK: tarfile.SYMTYPE}
 
 
@@ -26,17 +36,20 @@ def write_context(tree: Tree, selection: Selection, path: Path) -> None:
     """
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as out:
         for name, entry in selection.members:
-            header = _header(name, entry)
-            if entry.kind is not Kind.FILE:
-                out.addfile(header)
-                continue
             try:
-                with tree.open(entry) as content:
-                    out.addfile(header, content)
+                _add(out, _header(name, entry), tree, entry)
             except (*_BROKEN, OSError) as exc:
                 if isinstance(exc, OSError) and exc.errno:
                     raise  # of this host, not of the archive
                 raise broken(exc) from exc
+
+
+def _add(out: tarfile.TarFile, header: tarfile.TarInfo, tree: Tree, entry: Entry) -> None:
+    if entry.kind is not Kind.FILE:
+        out.addfile(header)
+        return
+    with tree.open(entry) as content:
+        out.addfile(header, content)
 
 
 def _header(name: str, entry: Entry) -> tarfile.TarInfo:

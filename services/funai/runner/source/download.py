@@ -66,7 +66,12 @@ class Download:
 
     def _open(self, url: str) -> urllib3.response.BaseHTTPResponse:
         for _ in range(MAX_REDIRECTS + 1):
-            place = look_up(place_of(url), self._settings.archive_allowed_hosts, SETTING)
+            place = look_up(
+                place_of(url),
+                self._settings.archive_allowed_hosts,
+                SETTING,
+                self._settings.fetch_denied_addresses,
+            )
             response = self._get(place, url)
             if response.status not in _REDIRECTS:
                 _require_ok(response, place.host)

@@ -53,7 +53,12 @@ class GitSource:
         self._deadline = deadline
         self._say = say
         self._url = spec.repo_url or ""
-        self._place = look_up(place_of(self._url), settings.git_allowed_hosts, SETTING)
+        self._place = look_up(
+            place_of(self._url),
+            settings.git_allowed_hosts,
+            SETTING,
+            settings.fetch_denied_addresses,
+        )
         self._env: dict[str, str] = {}
         self._descriptors: tuple[int, ...] = ()
 

@@ -31,6 +31,8 @@ U*) exec sed -n 1p "$FUNAI_GIT_LOGIN_FILE" ;;
 esac
 """
 _OPTIONS = (
+    # Larger files are passed on in pieces instead of being held in memory.
+    "core.bigFileThreshold=16m",
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.attributesFile=/dev/null",

@@ -15,6 +15,7 @@ TOO_LARGE = "size"
 REF_NOT_FOUND = "REF_NOT_FOUND"
 EVIDENCE_LINES = 12
 
+_ANY_URL = re.compile(r"\b[a-z][a-z0-9+]*://[^\s'\"]*", re.IGNORECASE)
 #: What is printed (git and ssh in the C locale) -> reason and sentence; the first match counts.
 _MEANINGS = (
     (
@@ -109,11 +110,28 @@ def explain(finished: Finished, *, url: str, ref: str, host: str, seconds: float
             " repository smaller or look after the git server."
         )
         return StepError(reason="FETCH_TIMEOUT", sentence=sentence, evidence=evidence)
+    said = _without_address(finished.tail, url, host)
     for pattern, reason, sentence in _MEANINGS:
-        if re.search(pattern, finished.tail, re.IGNORECASE):
+        if re.search(pattern, said, re.IGNORECASE):
             return StepError(reason, sentence.format(**names), evidence)
     sentence = f"{url} could not be fetched. What git said follows."
     return StepError(reason="FETCH_FAILED", sentence=sentence, evidence=evidence)
+
+
+def _without_address(text: str, url: str, host: str) -> str:
+    """Take out what users have named themselves: a repository may be called ``certificate-app``."""
+    text = _ANY_URL.sub("", text)
+    where = url.partition("://")[2] or url.replace(":", "/", 1)
+    path = where.partition("/")[2].strip("/")
+    for whole in (url, where, f"{host}/{path}", f"/{path}", path, host):
+        name = whole.rstrip("/").removesuffix(".git")
+        if "/" in name or "." in name:
+            text = re.sub(
+                rf"(?<![\w.-]){re.escape(name)}(?:\.git)?/?(?![\w-])", "", text, flags=re.IGNORECASE
+            )
+        elif name:  # a plain word may be one of git's own: only where git quotes it
+            text = re.sub(rf"'{re.escape(name)}(?:\.git)?/?'", "''", text, flags=re.IGNORECASE)
+    return text
 
 
 def too_large(url: str, mib: int) -> StepError:

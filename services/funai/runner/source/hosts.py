@@ -14,6 +14,7 @@ from funai.runner.steps.step import StepError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+DENIED_SETTING = "RUNNER_FETCH_DENIED_ADDRESSES"
 DEFAULT_PORTS = {"https": 443, "http": 80, "ssh": 22}
 #: Services of clouds that hand credentials to whoever asks from inside; not all are link-local.
 METADATA = frozenset({"169.254.169.254", "100.100.100.200", "fd00:ec2::254"})
@@ -58,11 +59,13 @@ def look_up(
     place: Place,
     allowed: Sequence[str],
     setting: str,
+    denied: Sequence[str] = (),
     resolve: Callable[[str, int], Sequence[str]] | None = None,
 ) -> Place:
     """Return the place with its addresses, all of which may be asked.
 
     :param allowed: hosts that are meant whatever their addresses are; empty for any other host
+    :param denied: networks that are not asked, beside this host's own
     :raises StepError: ``SOURCE_HOST_REFUSED`` or ``SOURCE_UNREACHABLE``
     """
     require_allowed(place, allowed, setting)
@@ -74,10 +77,11 @@ def look_up(
             " or look after the runner's name resolution."
         )
         raise StepError(reason="SOURCE_UNREACHABLE", sentence=sentence) from exc
-    if not allowed and any(map(_is_inner, addresses)):
+    if not allowed and any(_is_inner(address, denied) for address in addresses):
         sentence = (
-            f"{place.host} is an address of the runner itself or its neighbours, which jobs may not"
-            f" ask. Use the host's public name; a host that is meant belongs into {setting}."
+            f"{place.host} is an address of the runner itself, its neighbours or the platform's hosts,"
+            f" which jobs may not ask. Use the host's public name; a host that is meant belongs into"
+            f" {setting}, or its address is taken out of {DENIED_SETTING}."
         )
         raise StepError(reason="SOURCE_HOST_REFUSED", sentence=sentence)
     return Place(place.scheme, place.host, place.port, tuple(addresses))
@@ -88,7 +92,7 @@ def _addresses(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def _is_inner(text: str) -> bool:
+def _is_inner(text: str, denied: Sequence[str]) -> bool:
     address = ipaddress.ip_address(text.partition("%")[0])
     mapped = getattr(address, "ipv4_mapped", None)
     address = mapped or address
@@ -98,4 +102,5 @@ def _is_inner(text: str) -> bool:
         or address.is_unspecified
         or address.is_multicast
         or str(address) in METADATA
+        or any(address in ipaddress.ip_network(network) for network in denied)
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import calendar
 import contextlib
 import stat
+import struct
 import zipfile
+import zlib
 from typing import IO, TYPE_CHECKING
 
 from funai.runner.source.bounded import open_bounded
@@ -21,7 +23,19 @@ if TYPE_CHECKING:
 #: The list at a zip's end is read as a whole; this is enough for the entries that are taken.
 MAX_READ_BYTES = 16 * 1024 * 1024
 MAX_TARGET_BYTES = 4096
-_ENCRYPTED = 0x1
+#: Bits of a member's flags: encrypted, a patch to another file, strongly encrypted.
+_ENCRYPTED, _PATCHED, _STRONGLY_ENCRYPTED = 0x1, 0x20, 0x40
+#: What the reader raises for bytes that it cannot make sense of.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    LookupError,
+    RuntimeError,  # NotImplementedError too
+    struct.error,
+    OSError,
+)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _UNIX = 3
 #: What a zip's content may be beside a plain file.
@@ -51,7 +65,7 @@ class ZipTree:
                 raise StepError(reason="ARCHIVE_TOO_LARGE", sentence=sentence)
             for member in self._zip.infolist():
                 self._add(member)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, OSError) as exc:
+        except _BROKEN as exc:
             raise broken(exc) from exc
 
     @property
@@ -75,12 +89,15 @@ class ZipTree:
         self._members[name] = member
 
     def _entry(self, name: str, member: zipfile.ZipInfo) -> Entry:
-        if member.flag_bits & _ENCRYPTED:
+        if member.flag_bits & (_ENCRYPTED | _STRONGLY_ENCRYPTED):
             sentence = "The archive is encrypted. Export it without a password, then deploy again."
             raise StepError(reason="ARCHIVE_INVALID", sentence=sentence)
-        if member.compress_type not in _METHODS:
+        if member.flag_bits & _PATCHED or member.compress_type not in _METHODS:
             sentence = "The archive is compressed in an unusual way. Use deflate, as `zip -r` does."
             raise StepError(reason="ARCHIVE_INVALID", sentence=sentence)
+        if member.header_offset < 0:
+            msg = "a member begins before the archive does"
+            raise zipfile.BadZipFile(msg)
         mode = member.external_attr >> 16 if member.create_system == _UNIX else 0
         kind = Kind.FOLDER if member.is_dir() else _KINDS.get(stat.S_IFMT(mode))
         if kind is None:
@@ -90,8 +107,12 @@ class ZipTree:
             return Entry(name, kind, member.file_size, bool(mode & 0o100), mtime=mtime)
         if member.file_size > MAX_TARGET_BYTES:
             raise unsafe(name, "is a link that is too long")
-        target = self._zip.read(member).decode("utf-8", "surrogateescape")
-        return Entry(name, kind, target=target, mtime=mtime)
+        return Entry(name, kind, target=self._target(member), mtime=mtime)
+
+    def _target(self, member: zipfile.ZipInfo) -> str:
+        with self._zip.open(member) as content:
+            # With a bound: without one, all that is packed there is unpacked before it is cut.
+            return content.read(MAX_TARGET_BYTES).decode("utf-8", "surrogateescape")
 
 
 def _seconds(moment: tuple[int, int, int, int, int, int]) -> int:

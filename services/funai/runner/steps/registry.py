@@ -26,12 +26,23 @@ _DENIED = re.compile(
     r"unauthorized|authentication required|\bdenied\b|\b40[13] \(|status:? 40[13]|status code 40[13]",
     re.IGNORECASE,
 )
+#: What passes by itself: docs/decisions/0055-registry-garbage-collection.md.
+_AWAY = re.compile(
+    r"\b503 \(|status:? 503\b|status ?code:? 503\b|connection refused", re.IGNORECASE
+)
+_LOST_PARTS = re.compile(
+    r"manifest[ _]blob[ _]unknown|blob[ _]upload[ _](?:unknown|invalid)", re.IGNORECASE
+)
 _UNAVAILABLE = re.compile(
-    r"\b(?:429|5\d\d) \(|status:? (?:429|5\d\d)|status code (?:429|5\d\d)|connection re(?:fused|set)"
+    r"\b(?:429|5\d\d) \(|status:? (?:429|5\d\d)|status ?code:? (?:429|5\d\d)|connection reset"
     r"|no such host|timeout|no route to host|unreachable|\bEOF\b|broken pipe"
     r"|server gave http response|\btls: |x509: |toomanyrequests",
     re.IGNORECASE,
 )
+
+
+class RegistryAwayError(StepError):
+    """The registry takes no uploads for a while; once it does, the same push succeeds."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,7 @@ class Registry:
     def push(self, layout: Path, image: str, seconds: float) -> str:
         """Copy an image from an OCI layout into the registry; return its digest.
 
+        :raises RegistryAwayError: where it takes no uploads for a while
         :raises StepError: ``REGISTRY_DENIED``, ``REGISTRY_UNAVAILABLE``, ``PUSH_TIMEOUT`` or
             ``PUSH_FAILED``
         """
@@ -123,12 +135,30 @@ def explain(finished: Finished, image: str, seconds: float) -> StepError:
             " network, then deploy again."
         )
         return StepError(reason="PUSH_TIMEOUT", sentence=sentence, evidence=evidence)
-    if _DENIED.search(finished.tail):
+    # Without the image's name, which is made of what users have named.
+    text = finished.tail.replace(image.rpartition(":")[0].partition("/")[2] or image, "")
+    if _DENIED.search(text):
         sentence = (
             f"{said} {host} refuses this runner. Give its push account access to the repository."
         )
         return StepError(reason="REGISTRY_DENIED", sentence=sentence, evidence=evidence)
-    if _UNAVAILABLE.search(finished.tail):
+    return _explain_unavailable(text, said, host, evidence)
+
+
+def _explain_unavailable(text: str, said: str, host: str, evidence: str) -> StepError:
+    if _AWAY.search(text):
+        sentence = (
+            f"{said} {host} takes no uploads; it answers 503 or not at all, as while it collects"
+            " garbage or starts. Look after the registry, then deploy again."
+        )
+        return RegistryAwayError("REGISTRY_UNAVAILABLE", sentence, evidence)
+    if _LOST_PARTS.search(text):
+        sentence = (
+            f"{said} {host} no longer has parts of what it was sent, as when it has collected garbage"
+            " meanwhile. Deploy again; if it stays so, look after the registry."
+        )
+        return StepError(reason="REGISTRY_UNAVAILABLE", sentence=sentence, evidence=evidence)
+    if _UNAVAILABLE.search(text):
         sentence = f"{said} {host} does not work. Look after the registry, then deploy again."
         return StepError(reason="REGISTRY_UNAVAILABLE", sentence=sentence, evidence=evidence)
     sentence = f"{said} what skopeo said follows. Look after the registry, then deploy again."

@@ -92,9 +92,10 @@ def test_exposure_is_low(host: Host, unit: str) -> None:
 
 
 def test_limits_are_set(host: Host) -> None:
-    limits = host.check_output("systemctl show -p MemoryMax,TasksMax,Restart %s", UNIT)
+    limits = host.check_output("systemctl show -p MemoryMax,TasksMax,Restart,OOMPolicy %s", UNIT)
     assert "infinity" not in limits
     assert "Restart=always" in limits
+    assert "OOMPolicy=continue" in limits
 
 
 def test_limits_of_a_build_are_set(host: Host) -> None:
