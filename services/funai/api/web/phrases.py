@@ -124,9 +124,8 @@ def said_to_caller(text: str) -> str:
         return text
     whole = said(text)
     parts = str(text).split(_BETWEEN)
-    if whole != text or len(parts) == 1:
-        return whole
-    return translate("; ").join(map(said, parts))
+    each = [said(part) for part in parts]
+    return whole if whole != text or each == parts else translate("; ").join(each)
 
 
 @lru_cache(maxsize=1024)
