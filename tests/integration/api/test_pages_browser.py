@@ -1,4 +1,4 @@
-"""What the pages do in a browser: the live log, the dialogs, and nothing that keeps somebody out."""
+"""What the pages do in a browser: the live log, the rollback, and nothing that keeps somebody out."""
 
 from __future__ import annotations
 
@@ -218,21 +218,23 @@ def test_an_apps_log_stays_until_the_next_one_begins(
     expect(shown).to_have_text(["the new one"])
 
 
-def test_a_rollback_asks_first(shared_api: ApiProcess, visit: Callable[..., Page]) -> None:
+@pytest.mark.parametrize("has_script", [True, False], ids=["script", "no script"])
+def test_one_click_rolls_back_and_another_undoes_it(
+    shared_api: ApiProcess,
+    visit: Callable[..., Page],
+    has_script: bool,  # noqa: FBT001 - a parameter
+) -> None:
     bob, runner = shared_api.browser("bob"), Runner(shared_api)
     app_id = new_app(bob)
     for _ in range(2):
         runner.run(deploy(bob, app_id))
-    page = visit(shared_api, f"/console/apps/{app_id}/revisions")
-    page.get_by_role("button", name="Roll back").click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("#1")
-    page.keyboard.press("Escape")
-    expect(dialog).to_be_hidden()
-    page.get_by_role("button", name="Roll back").click()
-    dialog.get_by_role("button", name="Roll back").click()
-    expect(page.get_by_text("Going back to revision 1.")).to_be_visible()
-    runner.run(page.url.rpartition("/")[2])
+    page = visit(shared_api, f"/console/apps/{app_id}/revisions", java_script_enabled=has_script)
+    for number in (1, 2):
+        page.get_by_role("button", name=f"Roll back #{number}").click()
+        expect(page.get_by_text(f"Going back to revision {number}.")).to_be_visible()
+        runner.run(page.url.rpartition("/")[2])
+        page.goto(f"{shared_api.url}/console/apps/{app_id}/revisions")
+        expect(page.get_by_text("Another rollback undoes it.")).to_be_visible()
 
 
 def test_an_app_is_deployed_without_javascript(
