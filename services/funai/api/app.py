@@ -23,6 +23,7 @@ from funai.api.rest import admin, deploys, v1
 from funai.api.sessions.service import IDLE_SECONDS, SessionService
 from funai.api.tokens.service import TokenService
 from funai.api.web import pages
+from funai.api.web.phrases import said_to_caller
 from funai.contract.envelope import envelope
 from funai.deploy.database import Database, make_engine
 from funai.deploy.errors import DeployError, UnavailableError
@@ -148,7 +149,7 @@ def _is_for_program() -> bool:
 
 def _answer(status: int, message: str, retry_after: int | None = None) -> ResponseReturnValue:
     if _is_for_program():
-        response = jsonify(envelope(code=status, message=message))
+        response = jsonify(envelope(code=status, message=said_to_caller(message)))
     else:
         response = pages.error_page(status, message)
     response.status_code = status

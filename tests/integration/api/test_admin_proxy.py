@@ -123,6 +123,24 @@ def test_a_refusal_is_deploys_own(
     assert direct["code"] == code
 
 
+def test_only_our_own_page_is_refused_in_its_readers_language(
+    page: Browser, shared_api: ApiProcess
+) -> None:
+    path, body = f"{NODES}/reassign", {"appId": "app-1", "targetNodeId": 99}
+    chinese = {"Accept-Language": "zh-CN", "Origin": shared_api.url}
+    _, direct = shared_api.deploy.call("POST", f"{DEPLOYS_NODES}/reassign", body, ADMIN)
+
+    other = page.post(path, json=body, headers=chinese)
+    own = page.post(path, json=body, headers={**chinese, "X-Console-Page": "nodes"})
+
+    assert other.json() == direct
+    assert own.status_code == other.status_code == 404
+    assert own.json() == {**direct, "message": own.json()["message"]}
+    assert own.json()["message"].startswith("节点 99 已不存在")
+    forbidden = shared_api.browser("bob").post(path, json=body, headers=chinese)
+    assert forbidden.json()["message"] == "this is for operators; your account is a user's"
+
+
 def test_the_page_works_with_the_admin_token_alone(shared_api: ApiProcess, page: Browser) -> None:
     headers = {"X-Admin-Token": SECRETS["DEPLOY_ADMIN_TOKEN"]}
     read = requests.get(f"{shared_api.url}{NODES}/list", headers=headers, timeout=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
     from tests.integration.api.process import ApiProcess
 
@@ -111,7 +112,7 @@ def test_a_refusal_stays_in_its_dialog(page: Page) -> None:
     page.keyboard.press("Enter")
 
     fault = page.get_by_role("dialog").get_by_role("alert")
-    expect(fault).to_contain_text("agentBaseUrl")
+    expect(fault).to_contain_text("Agent: its address is missing")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.locator("[data-node]")).to_have_count(3)
@@ -190,13 +191,98 @@ def test_whoever_is_signed_out_is_told_so_once(page: Page, platform: ApiProcess)
 
 
 def test_it_speaks_chinese(page: Page) -> None:
+    speak_chinese(page)
+
+    expect(page.locator('[data-node="1"]')).to_contain_text("正常")
+    expect(page.locator('[data-node="1"]')).to_contain_text("剩余 61.4%")
+
+
+def speak_chinese(page: Page) -> None:
     page.context.add_cookies(
         [{"name": "funai_language", "value": "zh", "url": page.url.partition("/admin")[0]}]
     )
     page.reload()
+    expect(page.locator("[data-node]")).to_have_count(3)
 
-    expect(page.locator('[data-node="1"]')).to_contain_text("正常")
-    expect(page.locator('[data-node="1"]')).to_contain_text("剩余 61.4%")
+
+def test_it_is_refused_in_chinese(page: Page, platform: ApiProcess) -> None:
+    speak_chinese(page)
+    page.get_by_role("button", name="新建节点").click()
+    page.get_by_label("名称").fill("runtime-09")
+    page.keyboard.press("Enter")
+    fault = page.get_by_role("dialog").get_by_role("alert")
+    expect(fault).to_have_text(re.compile("代理地址.未填写.网关地址.未填写"))
+    page.keyboard.press("Escape")
+
+    page.get_by_role("button", name="排空 runtime-01").click()
+    # Another operator was quicker.
+    platform.deploy.call(
+        "POST", "/admin/runtime-nodes/set-enabled?name=runtime-02&enabled=false", {}, ADMIN
+    )
+    try:
+        page.get_by_role("dialog").get_by_role("button", name="排空").click()
+        expect(fault).to_have_text(re.compile("节点 runtime-02 已停用.请选择其他节点。"))
+    finally:
+        platform.deploy.call(
+            "POST", "/admin/runtime-nodes/set-enabled?name=runtime-02&enabled=true", {}, ADMIN
+        )
+
+
+#: As the edge answers while the API entry restarts; of before, without code and message; and no JSON.
+EDGE = '{"code":503,"message":"The console is down.","data":null,"status":503,"error":"x","detail":"y"}'
+OTHER_PROXY = '{"detail":"a proxy is down"}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says", "says_in_chinese"),
+    [
+        pytest.param(
+            503,
+            EDGE,
+            "No answer: The console is down for a moment; deployed apps are not affected. Trying again…",
+            "控制台暂时不可用",
+            id="the edge",
+        ),
+        pytest.param(
+            503,
+            OTHER_PROXY,
+            "No answer: a proxy is down. Trying again…",
+            "没有应答",
+            id="a proxy that says it in its own way",
+        ),
+        pytest.param(
+            502,
+            "<html>",
+            "No answer: The console gave no valid answer; look whether it was done before you"
+            " repeat it. Trying again…",
+            "控制台没有给出有效应答",
+            id="no JSON",
+        ),
+        pytest.param(
+            0,
+            "",
+            "No answer: The console cannot be reached. Trying again…",
+            "无法连接控制台",
+            id="nothing at all",
+        ),
+    ],
+)
+def test_it_says_why_there_is_no_answer(
+    page: Page, status: int, body: str, says: str, says_in_chinese: str
+) -> None:
+    def answer(route: Route) -> None:
+        if status:
+            route.fulfill(status=status, body=body)
+        else:
+            route.abort()
+
+    page.route("**/deploy-nodes/**", answer)
+    expect(page.locator("#trouble")).to_have_text(says)
+    page.unroute("**/deploy-nodes/**")
+    expect(page.locator("#trouble")).to_be_hidden()
+    speak_chinese(page)
+    page.route("**/deploy-nodes/**", answer)
+    expect(page.locator("#trouble")).to_contain_text(says_in_chinese)
 
 
 def test_it_is_for_operators(platform: ApiProcess) -> None:

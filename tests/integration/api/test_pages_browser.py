@@ -1,4 +1,4 @@
-"""What the pages do in a browser: the live log, the dialogs, and nothing that keeps somebody out."""
+"""What the pages do in a browser: the live log, the rollback, and nothing that keeps somebody out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
 from tests.integration.api.console import Runner, deploy, new_app
+from tests.integration.deploy.agent_stub import AgentStub
+from tests.integration.deploy_process import ADMIN, API
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,21 +157,84 @@ def test_a_log_comes_by_asking_where_too_many_follow(
         answer.close()
 
 
-def test_a_rollback_asks_first(shared_api: ApiProcess, visit: Callable[..., Page]) -> None:
+@pytest.fixture
+def agent(shared_api: ApiProcess) -> Iterator[AgentStub]:
+    """The agent of the node with the most room, which gets the test's app."""
+    stub = AgentStub()
+    # A node keeps the address that it came with, so each stub has a node of its own.
+    name = f"node-at-{stub.url.rpartition(':')[2]}"
+    shared_api.deploy.beat(name, agentBaseUrl=stub.url, diskFreePct=99.0)
+    yield stub
+    stub.close()
+    path = f"/admin/runtime-nodes/set-enabled?name={name}&enabled=false"
+    shared_api.deploy.call("POST", path, None, {**API, **ADMIN})
+
+
+def test_the_log_of_an_app_that_ended_is_left_to_its_reader(
+    shared_api: ApiProcess, visit: Callable[..., Page], agent: AgentStub
+) -> None:
+    bob, runner = shared_api.browser("bob"), Runner(shared_api)
+    app_id = new_app(bob)
+    runner.run(deploy(bob, app_id))
+    agent.log = b"".join(b"line %d\n" % n for n in range(200)) + b"a last word without an end"
+    page = visit(shared_api, f"/console/apps/{app_id}/log")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    state = page.locator("[data-log=state]")
+    expect(state).to_have_text("The app does not run; this is the end of its log.")
+    _lines(page, 201)
+    view = page.locator("[data-log=view]")
+    view.evaluate("view => { view.scrollTop = 400; }")
+    expect(page.get_by_role("button", name="To the end")).to_be_visible()
+
+    page.wait_for_timeout(8_000)
+
+    # After two seconds, and four later; each second before.
+    assert 1 <= len(asked) <= 3
+    expect(state).to_have_text("The app does not run; this is the end of its log.")
+    assert view.evaluate("view => view.scrollTop") == 400
+
+
+def test_an_apps_log_stays_until_the_next_one_begins(
+    shared_api: ApiProcess, visit: Callable[..., Page], agent: AgentStub
+) -> None:
+    bob, runner = shared_api.browser("bob"), Runner(shared_api)
+    app_id = new_app(bob)
+    runner.run(deploy(bob, app_id))
+    agent.log = b"the old one\n"
+    page = visit(shared_api, f"/console/apps/{app_id}/log")
+    shown = page.locator(".log-text")
+    expect(page.locator("[data-log=state]")).to_contain_text("does not run")
+    expect(shown).to_have_text(["the old one"])
+
+    agent.log = b"no line yet"
+    agent.hold.clear()
+    expect(page.locator("[data-log=state]")).to_have_text("Live")
+    expect(shown).to_have_text(["the old one"])
+
+    agent.log = b"the new one\n"
+    agent.hold.set()
+    expect(page.locator("[data-log=state]")).to_contain_text("does not run")
+    expect(shown).to_have_text(["the new one"])
+
+
+@pytest.mark.parametrize("has_script", [True, False], ids=["script", "no script"])
+def test_one_click_rolls_back_and_another_undoes_it(
+    shared_api: ApiProcess,
+    visit: Callable[..., Page],
+    has_script: bool,  # noqa: FBT001 - a parameter
+) -> None:
     bob, runner = shared_api.browser("bob"), Runner(shared_api)
     app_id = new_app(bob)
     for _ in range(2):
         runner.run(deploy(bob, app_id))
-    page = visit(shared_api, f"/console/apps/{app_id}/revisions")
-    page.get_by_role("button", name="Roll back").click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("#1")
-    page.keyboard.press("Escape")
-    expect(dialog).to_be_hidden()
-    page.get_by_role("button", name="Roll back").click()
-    dialog.get_by_role("button", name="Roll back").click()
-    expect(page.get_by_text("Going back to revision 1.")).to_be_visible()
-    runner.run(page.url.rpartition("/")[2])
+    page = visit(shared_api, f"/console/apps/{app_id}/revisions", java_script_enabled=has_script)
+    for number in (1, 2):
+        page.get_by_role("button", name=f"Roll back #{number}").click()
+        expect(page.get_by_text(f"Going back to revision {number}.")).to_be_visible()
+        runner.run(page.url.rpartition("/")[2])
+        page.goto(f"{shared_api.url}/console/apps/{app_id}/revisions")
+        expect(page.get_by_text("Another rollback undoes it.")).to_be_visible()
 
 
 def test_an_app_is_deployed_without_javascript(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from http.client import HTTPConnection
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -240,6 +242,50 @@ def test_a_console_that_is_down_is_explained(start_gateway: Callable[..., Gatewa
     answer = requests.get(f"http://127.0.0.1:{port}/", headers={"Accept": "text/html"}, timeout=30)
     assert answer.status_code == 503
     assert "Deployed apps are not affected" in answer.text
+
+
+def test_a_program_is_told_of_a_console_that_is_down_in_its_envelope(
+    start_gateway: Callable[..., Gateway],
+) -> None:
+    port = free_port()
+    start_gateway(
+        **EDGE, gateway_console_address=f"127.0.0.1:{free_port()}", gateway_console_http_port=port
+    )
+    answer = requests.get(
+        f"http://127.0.0.1:{port}/api/fun-ai/admin/deploy-nodes/list",
+        headers={"Accept": "application/json"},
+        timeout=30,
+    )
+    assert (answer.status_code, answer.headers["Content-Type"]) == (503, "application/json")
+    assert answer.headers["Retry-After"]
+    found = answer.json()
+    assert (found["code"], found["data"]) == (503, None)
+    assert found["message"] == f"{found['error']}. {found['detail']}"
+    assert found["message"].startswith("The console is down. It does not accept")
+    assert found["status"] == 503
+
+
+def test_a_program_is_told_of_a_console_that_breaks_off_in_its_envelope(
+    start_gateway: Callable[..., Gateway],
+) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as broken:
+        address = f"127.0.0.1:{broken.getsockname()[1]}"
+        start_gateway(**EDGE, gateway_console_address=address, gateway_console_http_port=port)
+        breaking = threading.Thread(target=_answer_nonsense, args=(broken,))
+        breaking.start()
+        answer = requests.post(f"http://127.0.0.1:{port}/api/x", json={}, timeout=30)
+        breaking.join()
+    assert answer.status_code == 502
+    assert answer.json()["code"] == 502
+    assert "before you repeat anything" in answer.json()["message"]
+
+
+def _answer_nonsense(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"no HTTP\r\n\r\n")
 
 
 def test_the_landing_page_names_the_console(start_gateway: Callable[..., Gateway]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Any
 
+from funai.api.web.timeline import StepState, steps_of
 from tests.integration.deploy_process import API, SECRETS, DeployProcess
 from tests.integration.runner.test_faults import wait_until
 
@@ -58,6 +59,9 @@ def test_failed_job_shows_the_runners_sentence(lab: Lab, deploy: DeployProcess) 
     assert job["status"] == "FAILED"
     assert "demo:1 is not there" in job["errorMessage"]
     assert "Push the image" in job["errorMessage"]
+    events = deploy.call("GET", f"/deploy/jobs/{job['id']}/events", headers=API)[1]["data"]
+    last = steps_of(job, events)[-1]
+    assert (last.phase, last.state) == ("DEPLOY", StepState.FAILED), events
 
 
 def test_job_of_a_killed_runner_is_taken_up_after_its_lease(

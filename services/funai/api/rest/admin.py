@@ -1,4 +1,7 @@
-"""The administration of nodes, as the admin page calls it: every call goes on to Deploy as it came."""
+"""The administration of nodes, as the admin page calls it: every call goes on to Deploy as it came.
+
+So do the answers, but for the page of ours, which asks for refusals in its reader's language.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, jsonify, request
 
 from funai.api import access
+from funai.api.web.phrases import said_to_caller
+from funai.contract.envelope import SUCCESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +53,10 @@ def _forwarding(parts: Parts, path: str) -> Callable[[], Response]:
         found = parts.deploy.forward(
             request.method, path, query=request.query_string, body=request.get_data(cache=False)
         )
-        response = jsonify(found.envelope)
+        answer = found.envelope
+        if answer["code"] != SUCCESS:
+            answer = {**answer, "message": said_to_caller(answer["message"])}
+        response = jsonify(answer)
         response.status_code = found.status
         if found.retry_after is not None:
             response.headers["Retry-After"] = found.retry_after

@@ -132,6 +132,7 @@ _TEXTS = {
     "polling": later("Live, by asking every few seconds"),
     "lost": later("Connection lost; trying again…"),
     "ended": later("The log is complete."),
+    "stopped": later("The app does not run; this is the end of its log."),
     "signedOut": later("You are signed out; reload the page."),
     "missing": later("There is no log to show yet."),
     "lines": later("{n} lines"),

@@ -36,6 +36,11 @@ _TEXTS = {
     "new": later("New node"),
     "never": later("never"),
     "fresh": later("Fresh as of {time}"),
+    "unreached": later("The console cannot be reached"),
+    "down": later("The console is down for a moment; deployed apps are not affected"),
+    "broken": later(
+        "The console gave no valid answer; look whether it was done before you repeat it"
+    ),
     "away": later("No answer: {why}. Trying again…"),
     "signedOut": later("You are signed out; reload the page."),
     "became": later("{name}: {health}"),

@@ -8,13 +8,21 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from funai.api.web.field_rules import RULES
+from flask import request
+
+from funai.api.web import field_rules, node_rules
 from funai.api.web.language import later, translate
+
+#: The console's own pages send it with their calls, and get sentences in the reader's language; every
+#: other caller gets them as the service said them.
+OWN_PAGE = "X-Console-Page"
+_BETWEEN = "; "
 
 _PATTERNS = tuple(
     (re.compile(pattern), text)
     for pattern, text in (
-        *RULES,
+        *field_rules.RULES,
+        *node_rules.RULES,
         (
             r"app (?P<app>.*) does not exist, or is not yours",
             later("App %(app)s does not exist, or is not yours."),
@@ -105,6 +113,19 @@ def said(text: object) -> str:
         return translated
     fits = _pattern(found)
     return translate(fits[0]) % fits[1] if fits else found
+
+
+def said_to_caller(text: str) -> str:
+    """Return a sentence for the answer to a call: in the reader's language, where a page of ours asks.
+
+    A sentence on several fields is one for each.
+    """
+    if OWN_PAGE not in request.headers:
+        return text
+    whole = said(text)
+    parts = str(text).split(_BETWEEN)
+    each = [said(part) for part in parts]
+    return whole if whole != text or each == parts else translate("; ").join(each)
 
 
 @lru_cache(maxsize=1024)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 QUEUED = "QUEUED"
 #: Between a runner's claim and the first phase that it tells of.
 START = "START"
+#: In it a runner tells how the steps before it went: a job that ends then ended in one of those.
+REPORT = "REPORT"
+#: Once they are done they say nothing about the deploy.
+_NOBODYS = frozenset({START, REPORT})
 _AFTER_SOURCE = ("DEPLOY", "VERIFY")
 _EXPECTED = {"image": _AFTER_SOURCE, "source": ("CLONE", "BUILD", "PUSH", *_AFTER_SOURCE)}
 _ENDS = {"SUCCEEDED": "done", "FAILED": "failed", "CANCELLED": "ended"}
@@ -65,14 +69,23 @@ class _Rows:
         self.steps.append(Step(phase, StepState.NOW, at, None, self.attempt, note))
 
     def close(self, state: StepState, at: datetime | None) -> None:
-        """End the step in hand; the moment between claim and first phase is nobody's business."""
-        if not self.steps or self.steps[-1].state is not StepState.NOW:
-            return
-        last = self.steps[-1]
-        if last.phase == START and state is StepState.DONE:
+        """End the step in hand."""
+        if self.steps and self.steps[-1].state is StepState.NOW:
+            self.steps[-1] = replace(self.steps[-1], state=state, ended_at=at)
+
+    def close_reported(self, state: StepState, at: datetime | None) -> None:
+        """End the job in its last step; where that is the report, in the step that it was about."""
+        is_report = len(self.steps) > 1 and self.steps[-1].phase == REPORT
+        if is_report and self.steps[-1].state is StepState.NOW:
             self.steps.pop()
+            # It ended when the report began, not when Deploy had taken that in.
+            self.steps[-1] = replace(self.steps[-1], state=state)
         else:
-            self.steps[-1] = replace(last, state=state, ended_at=at)
+            self.close(state, at)
+
+    def shown(self) -> list[Step]:
+        """Return the steps that say something about the deploy."""
+        return [s for s in self.steps if s.phase not in _NOBODYS or s.state is not StepState.DONE]
 
     def note(self, text: str | None) -> None:
         if self.steps and text:
@@ -88,14 +101,17 @@ def steps_of(job: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> lis
     for event in events:
         _add(rows, event)
     if job["status"] in _ENDS:
-        return rows.steps
-    return [*rows.steps, *_to_come(job, rows)]
+        return rows.shown()
+    return [*rows.shown(), *_to_come(job, rows)]
 
 
 def _add(rows: _Rows, event: Mapping[str, Any]) -> None:
     at, status, phase = moment(event["at"]), event["toStatus"], event["phase"]
-    if status in _ENDS:
+    if status in _ENDS and event.get("actor") == "deploy":
+        # No report came: the runner was lost in this step, whatever the one before it came to.
         rows.close(StepState(_ENDS[status]), at)
+    elif status in _ENDS:
+        rows.close_reported(StepState(_ENDS[status]), at)
     elif status == "PENDING":
         rows.begin(QUEUED, at, event["reason"])
     elif status == "RUNNING":

@@ -97,3 +97,88 @@ def test_a_phase_that_is_not_known_is_a_step_all_the_same() -> None:
     events = [event(0, "PENDING"), event(1, "RUNNING", **CLAIM), event(2, phase="MAGIC")]
 
     assert ("MAGIC", "now", 98) in brief(steps_of(job("RUNNING", image="x"), events))
+
+
+#: What Deploy wrote of a job whose image does not start: each phase as the runner told it, the last one
+#: its report, and the end with the phase that the job was in then.
+RUNNER = {"actor": "runner:builder-1"}
+UNTIL_DEPLOY = [
+    event(0, "PENDING", actor="api"),
+    event(3, "RUNNING", **RUNNER, **CLAIM),
+    event(4, phase="VALIDATE", **RUNNER),
+    event(5, phase="DEPLOY", **RUNNER),
+]
+
+
+def test_a_failed_job_failed_in_the_step_before_its_report() -> None:
+    events = [
+        *UNTIL_DEPLOY,
+        event(35, phase="REPORT", **RUNNER),
+        event(37, "FAILED", "REPORT", **RUNNER),
+    ]
+
+    assert brief(steps_of(job("FAILED", image="x"), events)) == [
+        ("QUEUED", "done", 3),
+        ("VALIDATE", "done", 1),
+        ("DEPLOY", "failed", 30),
+    ]
+
+
+def test_a_job_cancelled_while_it_is_reported_ended_in_the_step_before() -> None:
+    events = [
+        *UNTIL_DEPLOY,
+        event(35, phase="REPORT", **RUNNER),
+        event(36, "CANCELLED", "REPORT", actor="api"),
+    ]
+
+    assert brief(steps_of(job("CANCELLED", image="x"), events))[2:] == [("DEPLOY", "ended", 30)]
+
+
+def test_a_job_that_told_of_nothing_but_its_report_failed_in_its_start() -> None:
+    events = [
+        event(0, "PENDING", actor="api"),
+        event(3, "RUNNING", **RUNNER, **CLAIM),
+        event(5, phase="REPORT", **RUNNER),
+        event(6, "FAILED", "REPORT", **RUNNER),
+    ]
+
+    assert brief(steps_of(job("FAILED"), events)) == [("QUEUED", "done", 3), ("START", "failed", 2)]
+
+
+def test_the_report_of_a_success_is_no_step() -> None:
+    events = [
+        *UNTIL_DEPLOY,
+        event(15, phase="VERIFY", **RUNNER),
+        event(16, phase="REPORT", **RUNNER),
+        event(17, "SUCCEEDED", "REPORT", **RUNNER),
+    ]
+
+    assert brief(steps_of(job("SUCCEEDED", image="x"), events))[2:] == [
+        ("DEPLOY", "done", 10),
+        ("VERIFY", "done", 1),
+    ]
+
+
+def test_the_report_is_the_step_in_hand_until_it_is_taken() -> None:
+    events = [
+        *UNTIL_DEPLOY,
+        event(15, phase="VERIFY", **RUNNER),
+        event(16, phase="REPORT", **RUNNER),
+    ]
+
+    assert brief(steps_of(job("RUNNING", image="x"), events))[3:] == [
+        ("VERIFY", "done", 1),
+        ("REPORT", "now", 84),
+    ]
+
+
+def test_a_runner_lost_in_its_report_was_lost_there() -> None:
+    lost = [*UNTIL_DEPLOY, event(35, phase="REPORT", **RUNNER)]
+    again = event(95, "RUNNING", **RUNNER, detail={"attempt": 2})
+    given_up = event(95, "FAILED", "REPORT", actor="deploy")
+
+    claimed = steps_of(job("RUNNING", image="x"), [*lost, again])
+    reaped = steps_of(job("FAILED", image="x"), [*lost, given_up])
+
+    assert brief(claimed)[2:4] == [("DEPLOY", "done", 30), ("REPORT", "ended", 60)]
+    assert brief(reaped)[2:] == [("DEPLOY", "done", 30), ("REPORT", "failed", 60)]

@@ -25,23 +25,6 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
-// A form with data-dialog asks in a dialog first.
-document.addEventListener("submit", (event) => {
-  const form = event.target;
-  const dialog = form.dataset.dialog && document.getElementById(form.dataset.dialog);
-  if (!dialog || form.dataset.sure) return;
-  event.preventDefault();
-  const what = dialog.querySelector("[data-what]");
-  if (what) what.textContent = form.dataset.what ?? "";
-  dialog.returnValue = "";
-  dialog.onclose = () => {
-    if (dialog.returnValue !== "yes") return;
-    form.dataset.sure = "yes";
-    form.requestSubmit();
-  };
-  dialog.showModal();
-});
-
 // What was sent once is not sent twice by an impatient second click.
 document.addEventListener("submit", (event) => {
   if (event.defaultPrevented) return;

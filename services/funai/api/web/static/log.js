@@ -7,6 +7,11 @@ const DROP_ROWS = 50000;
 const POLL_MS = 2000;
 const STREAM_AGAIN_MS = 20000;
 const HIDDEN_MS = 30000;
+// An app's log that ends sooner was read to its end: nothing was lost.
+const STEADY_MS = 10000;
+const STOPPED_MS = 60000;
+// What a log that is opened again holds already comes within this.
+const HOLD_MS = 500;
 
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
@@ -97,6 +102,11 @@ class View {
     this.phase = "";
     this.search(this.query);
     this.settle();
+  }
+
+  /** Whether these lines, and no others, are the ones that are here. */
+  shows(texts) {
+    return texts.length === this.entries.length && texts.every((text, at) => text === this.entries[at].text);
   }
 
   push(entry) {
@@ -304,19 +314,22 @@ class JobLog {
   }
 }
 
-/** An app's own log: lines of text that go on. */
+/** An app's own log: lines of text that go on, until the app ends. */
 class AppLog {
   constructor(view, root) {
     this.view = view;
     this.url = root.dataset.text;
     this.failures = 0;
+    this.isFirst = true;
   }
 
   async open() {
+    clearTimeout(this.timer);
     if (this.stop) return;
     this.stop = new AbortController();
     const { signal } = this.stop;
-    let count = 0;
+    let openedAt = null;
+    let state = "lost";
     let why = "";
     try {
       const answer = await fetch(this.url, { signal });
@@ -326,25 +339,61 @@ class AppLog {
         why = reasonOf(await answer.text());
         throw new Error(answer.status);
       }
-      this.view.clear();
+      openedAt = Date.now();
+      await this.read(answer.body);
+      // The engine ends the log of an app that does not run as soon as it is read.
+      if (Date.now() - openedAt < STEADY_MS) state = "stopped";
+    } catch {
+      // Opened again below, like a log that ended.
+    }
+    if (signal.aborted) return;
+    this.stop = null;
+    const wasSteady = openedAt !== null && Date.now() - openedAt >= STEADY_MS;
+    this.failures = wasSteady ? 0 : this.failures + 1;
+    this.view.state(state, why);
+    const most = state === "stopped" ? STOPPED_MS : 15000;
+    this.timer = setTimeout(() => this.open(), Math.min(most, 1000 * 2 ** this.failures));
+  }
+
+  /** Show a log that begins anew: what is shown stays until it is there, and for good if it says the same. */
+  async read(body) {
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    let count = 0;
+    let fresh = [];
+    let rest = "";
+    let isHeld = true;
+    let isBegun = false;
+    const show = () => {
+      if (!fresh.length) return;
+      if (!isBegun && this.view.shows(fresh)) count = fresh.length;
+      else {
+        if (!isBegun) this.view.clear();
+        this.view.append(fresh.map((text) => ({ n: count++, text })));
+      }
+      isBegun = true;
+      fresh = [];
+    };
+    const release = () => {
+      isHeld = false;
       this.view.state("live");
-      this.failures = 0;
-      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-      let rest = "";
+      show();
+    };
+    const timer = setTimeout(release, this.isFirst ? 0 : HOLD_MS);
+    this.isFirst = false;
+    try {
       for (;;) {
         const { value, done } = await reader.read();
         if (done) break;
         const parts = (rest + value).split("\n");
         rest = parts.pop();
-        this.view.append(parts.map((text) => ({ n: count++, text })));
+        fresh.push(...parts);
+        if (!isHeld) show();
       }
-    } catch {
-      this.failures += 1;
+    } finally {
+      clearTimeout(timer);
     }
-    if (signal.aborted) return;
-    this.stop = null;
-    this.view.state("lost", why);
-    this.timer = setTimeout(() => this.open(), Math.min(15000, 1000 * 2 ** this.failures));
+    if (rest) fresh.push(rest);
+    show();
   }
 
   close() {

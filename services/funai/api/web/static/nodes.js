@@ -37,24 +37,29 @@ function say(sentence) {
 }
 
 async function call(method, path, body) {
-  const options = { method, headers: { Accept: "application/json" } };
+  // By its own header the administration knows this page, and answers in its reader's language.
+  const options = { method, headers: { Accept: "application/json", "X-Console-Page": "nodes" } };
   if (body !== undefined) {
     options.body = JSON.stringify(body);
     options.headers["Content-Type"] = "application/json";
   }
-  let answer;
-  let envelope;
-  try {
-    answer = await fetch(prefix + path, options);
-    envelope = await answer.json();
-  } catch (error) {
-    throw new Error(error.message, { cause: error });
-  }
+  const answer = await fetch(prefix + path, options).catch((error) => {
+    throw new Error(texts.unreached, { cause: error });
+  });
+  const envelope = await answer.json().catch((error) => {
+    throw new Error(texts.broken, { cause: error });
+  });
   const date = Date.parse(answer.headers.get("Date"));
   if (date) clockAhead = date - Date.now();
   if (answer.status === 401) throw new SignedOut(texts.signedOut);
-  if (envelope.code !== 200) throw new Error(envelope.message);
+  if (envelope.code !== 200) throw new Error(refusal(answer, envelope));
   return envelope.data;
+}
+
+/** What an answer says that is no success. The edge, which has "error", speaks English alone. */
+function refusal(answer, envelope) {
+  if (envelope.error) return answer.status === 503 ? texts.down : texts.broken;
+  return envelope.message || envelope.detail || answer.statusText;
 }
 
 // --- What is shown -----------------------------------------------------------
