@@ -63,6 +63,16 @@ def own_tags(connection: Connection, found: Row) -> set[str]:
     return {str(tag) for tag in tags if tag}
 
 
+def tags_in(connection: Connection, image_repository: str) -> set[str]:
+    """Return the tags under which the platform pushed images of a repository that are not removed."""
+    tags = connection.execute(
+        select(revision.c.image_tag)
+        .where(revision.c.image_repository == image_repository, revision.c.built == 1, _NOT_PRUNED)
+        .distinct()
+    ).scalars()
+    return {str(tag) for tag in tags if tag}
+
+
 def mark_pruned(connection: Connection, found: Row, why: str) -> None:
     """Note that the revision's image is gone; of a purged app nothing is left then."""
     of_row = (revision.c.app_id == found.app_id, revision.c.number == found.number)
