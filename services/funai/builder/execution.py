@@ -18,6 +18,8 @@ from funai.builder.model import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from funai.builder.connection import Connection
     from funai.builder.disk import DiskWatch
     from funai.builder.transcript import Transcript
@@ -38,7 +40,10 @@ class BuildEndedError(Exception):
 
 
 class Execution:
-    """Runs the commands of one build, one after the other, within its limits."""
+    """Runs the commands of one build, one after the other, within its limits.
+
+    :param on_cached: told of the images that the build takes from the cache as soon as it says so
+    """
 
     def __init__(
         self,
@@ -48,12 +53,14 @@ class Execution:
         *,
         deadline: float,
         output_bytes: int,
+        on_cached: Callable[[set[str]], object],
     ) -> None:
         self._connection = connection
         self._transcript = transcript
         self._disk = disk
         self._deadline = deadline
         self._output_bytes = output_bytes
+        self._on_cached = on_cached
         self._started_at = time.monotonic()
         self._kills = cgroup.out_of_memory_kills()
         self._refused = cgroup.refused_forks()
@@ -126,8 +133,11 @@ class Execution:
             data = os.read(output, _READ_BYTES)
         except BlockingIOError:
             return False
+        known = len(self._transcript.cached)
         for line in self._transcript.feed(data):
             self._connection.send_line(line)
+        if len(self._transcript.cached) > known:
+            self._on_cached(self._transcript.cached)
         if self._transcript.bytes_seen > self._output_bytes:
             message = f"the build printed more than {self._output_bytes} bytes"
             raise BuildEndedError(BUILD_OUTPUT_TOO_LARGE, message)

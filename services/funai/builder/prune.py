@@ -50,8 +50,13 @@ def prune(settings: Settings, buildah: Buildah, *, dry_run: bool = False) -> Ite
         now=storage.now(),
         busy_since=_oldest_build(settings),
     )
+    decided_since = min(rules.busy_since, rules.now)
     for decision in decide(found, uses.read(settings), rules):
-        problem = "" if dry_run or decision.action == "keep" else _remove(buildah, decision)
+        problem = ""
+        if not dry_run and decision.action == "remove":
+            # Removals take their time, and a build may have begun to use the image meanwhile.
+            is_used = uses.is_used_since(settings, decision.id, decided_since)
+            problem = "a build has just used it" if is_used else _remove(buildah, decision)
         if problem:
             yield replace(decision, action="keep", why=problem)
         else:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from funai.builder.config import Settings
     from funai.builder.model import BuildRequest
+    from funai.builder.storage import Inventory
 
 _log = logging.getLogger(__name__)
 
@@ -149,6 +150,7 @@ class Build:
             watch,
             deadline=deadline,
             output_bytes=request.max_output_bytes,
+            on_cached=self._note_uses,
         )
         env = self._buildah.environment(folder)
         execution.run(self._buildah.build_argv(request, folder, cached=cached), env)
@@ -156,8 +158,13 @@ class Build:
         image_id = (folder / "iid").read_text().removeprefix("sha256:")
         if not cached:
             self._passing_image = image_id
-        found = storage.read(self._settings.storage_dir)
-        uses.note(self._settings, found, self._transcript.cached | {image_id})
+        found = self._note_uses(self._transcript.cached | {image_id})
+        if all(image.id != image_id for image in found.images):
+            message = (
+                "the cache lost the image before it could be exported, through no fault of the"
+                " Dockerfile; build again"
+            )
+            raise BuildEndedError(BUILD_FAILED, message)
         uses.note_build(self._settings, image_id, request.repository)
         spool = self._settings.spool_dir / folder.name
         blobs_dir = self._settings.blobs_dir
@@ -168,6 +175,15 @@ class Build:
         exported_id = exported.set_labels(spool, request.labels)
         self._note("exporting")
         return exported_id, spool
+
+    def _note_uses(self, images: set[str]) -> Inventory:
+        """Remember that images are in use, so that no prune removes them; return what there is.
+
+        While the build runs: the last use of what it takes from the cache may be older than it.
+        """
+        found = storage.read(self._settings.storage_dir)
+        uses.note(self._settings, found, images)
+        return found
 
     def _note(self, part: str) -> None:
         now = time.monotonic()

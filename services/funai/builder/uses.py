@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from funai.builder.storage import now
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -28,15 +30,30 @@ def note(settings: Settings, found: Inventory, images: Iterable[str]) -> None:
     """Remember that images were used now, where they exist."""
     existing = {image.id for image in found.images}
     for image in existing.intersection(images):
-        (settings.used_dir / image).touch()
+        path, at = settings.used_dir / image, now()
+        path.touch()
+        # The kernel's own stamp may lie milliseconds back, before a prune that has begun since.
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(path, (at, at))
 
 
 def note_build(settings: Settings, image: str, repository: str) -> None:
-    """Remember that an image is what a build for a repository ended with."""
+    """Remember that an image is what a build for a repository ended with.
+
+    One that a prune has forgotten meanwhile is not made known again.
+    """
     path = settings.used_dir / image
-    if repository and repository not in path.read_text().split():
-        with path.open("a") as uses:
+    with contextlib.suppress(FileNotFoundError), path.open("r+") as uses:
+        if repository and repository not in uses.read().split():
             uses.write(f"{repository}\n")
+
+
+def is_used_since(settings: Settings, image: str, since: float) -> bool:
+    """Tell whether an image was used at that time or later."""
+    try:
+        return (settings.used_dir / image).stat().st_mtime >= since
+    except FileNotFoundError:
+        return False
 
 
 def read(settings: Settings) -> dict[str, Use]:

@@ -14,8 +14,9 @@ MAX_BODY = 256 * 1024
 #: Reports carry error texts of any size; what is kept of them is bounded elsewhere.
 MAX_REPORT = 16 * 1024 * 1024
 _REPORTING = ("/report", "/transition", "/heartbeat")
-#: A runner sends up to half a million characters of log at once, each up to six bytes of JSON.
-MAX_LOGS = 4 * 1024 * 1024
+#: A runner sends up to half a MiB of log at once; earlier ones sent as many characters, each up to
+#: twelve bytes of JSON.
+MAX_LOGS = 8 * 1024 * 1024
 _LOGS = "/logs"
 #: An environment of 128 KiB, each byte of it up to six of JSON.
 MAX_SETTINGS = 1024 * 1024

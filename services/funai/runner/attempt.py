@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from funai.runner.errors import DeployUnreachableError
 from funai.runner.faults import BROKEN, told
-from funai.runner.heartbeat import LeaseKeeper
+from funai.runner.heartbeat import SHORTEST_LEASE_SECONDS, LeaseKeeper
 from funai.runner.log_shipper import LogShipper
 from funai.runner.model import ABANDONED, FAILED, ClaimedJob, Outcome, error_text
 from funai.runner.output import JobOutput
 from funai.runner.redaction import Redactor, secrets_of_files
 from funai.runner.steps.job import builds
-from funai.runner.steps.progress import read_steps
+from funai.runner.steps.progress import pushed_of, read_steps, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +35,8 @@ TERM_SECONDS = 2.0
 KILL_SECONDS = 5.0
 #: On top of the deadlines of all steps, for Ansible's own part and the best-effort heartbeats.
 EXTRA_SECONDS = 60.0
+#: For a word to Deploy that is worth no more time.
+TELL_SECONDS = 2.0
 #: Tasks that a job which brings its image does not need.
 SOURCE_TAGS = ("source",)
 #: A host that was suspended must notice on waking up, whatever it was waiting for.
@@ -112,6 +116,7 @@ class Attempt:
             outcome, why = None, f"the runner lost the child: {exc}"
         self._log_deploy_calls(folder)
         if outcome is None:
+            self._tell_pushed(client, folder)
             folder.remove()
             self._write("left_to_lease", why=why)
         elif self._around.reporter.deliver(client, outcome):
@@ -233,6 +238,7 @@ class Attempt:
             status=FAILED,
             reason=reason,
             error_message=error_text(sentence, folder.log_tail()),
+            result=result_of(read_steps(folder.job_file)),
         )
 
     def _job_file(self, folder: JobFolder) -> dict[str, Any]:
@@ -269,6 +275,23 @@ class Attempt:
                     calls=step.calls,
                     seconds=step.seconds,
                 )
+
+    def _tell_pushed(self, client: DeployClient, folder: JobFolder) -> None:
+        """Name the image that is in the registry, so that it can be removed: no report does.
+
+        Deploy takes that also of a job that has ended. One that has not goes to its next attempt.
+        """
+        pushed = pushed_of(folder.job_file)
+        if not pushed:
+            return
+        with contextlib.suppress(DeployUnreachableError):
+            client.heartbeat(
+                self.job.job_id,
+                fence=self.job.fence,
+                extend_seconds=SHORTEST_LEASE_SECONDS,
+                result=pushed,
+                timeout=TELL_SECONDS,
+            )
 
     def _write(self, event: str, **fields: object) -> None:
         job = self.job

@@ -56,12 +56,18 @@ class DeployClient:
         fence: int,
         extend_seconds: float,
         phase: str = "",
+        result: dict[str, Any] | None = None,
         timeout: float = ANSWER_SECONDS,
     ) -> Answer:
-        """Extend the lease; code 409 says that it is no longer ours or that the job ended."""
+        """Extend the lease; code 409 says that it is no longer ours or that the job ended.
+
+        :param result: what is known of the image that was pushed, in case no report follows
+        """
         body: dict[str, Any] = {"fence": fence, "extendSeconds": max(1, int(extend_seconds))}
         if phase:
             body["phase"] = phase
+        if result:
+            body["result"] = result
         return self._post(f"/deploy/jobs/{job_id}/heartbeat", body, timeout)
 
     def report(self, job_id: str, body: dict[str, Any]) -> Answer:

@@ -33,6 +33,7 @@ PATIENCE_SECONDS = 2.0
 #: How long the end of a job may wait for its last lines to arrive.
 FINISH_SECONDS = 5.0
 _METHOD_NOT_ALLOWED = 405
+_TOO_LARGE = 413
 #: An older Deploy, which keeps no logs.
 _NO_ENDPOINT = frozenset({NOT_FOUND, _METHOD_NOT_ALLOWED})
 #: Answers after which the same call may do better.
@@ -84,6 +85,11 @@ class LineBuffer:
         for _ in range(min(count, len(self._head))):
             self._head_bytes -= self._head.popleft().size()
 
+    def replace_first(self, line: LogLine) -> None:
+        """Have another line in the place of the next one."""
+        self._head_bytes += line.size() - self._head[0].size()
+        self._head[0] = line
+
     def _fits_head(self, line: LogLine) -> bool:
         return not self._tail and self._head_bytes + line.size() <= self._half
 
@@ -117,6 +123,10 @@ class LogShipper:
         self._changed = threading.Condition()
         self._buffer = LineBuffer()
         self._offset = 0
+        #: Lines of the next batch; fewer where Deploy, or a proxy before it, found one too large.
+        self._most_lines = MAX_BATCH_LINES
+        #: The line that took the place of one which was too large even alone.
+        self._stand_in: LogLine | None = None
         self._ends_at: float | None = None
         self._is_off = False
         self._taken_at = clock()
@@ -166,7 +176,7 @@ class LogShipper:
         with self._changed:
             while not self._is_off and not self._is_over():
                 if self._buffer:
-                    return self._buffer.first(MAX_BATCH_LINES, MAX_BATCH_BYTES)
+                    return self._buffer.first(self._most_lines, MAX_BATCH_BYTES)
                 if self._ends_at is not None:
                     return []
                 self._changed.wait()
@@ -191,7 +201,7 @@ class LogShipper:
         return len(self._buffer) >= MAX_BATCH_LINES
 
     def _send(self, batch: list[LogLine]) -> bool:
-        """Send once; False says that it is worth another try."""
+        """Send once; False says that it is worth another try, after a while."""
         body = {
             "fence": self._job.fence,
             "offset": self._offset,
@@ -203,14 +213,35 @@ class LogShipper:
                 self._job.job_id, body, max(0.2, min(ANSWER_SECONDS, left))
             )
         except DeployUnreachableError as exc:
+            if exc.status == _TOO_LARGE:
+                return self._send_less(batch, str(exc))
             if exc.status in _NO_ENDPOINT:
                 self._switch_off("")
             return False
+        if answer.code == _TOO_LARGE:
+            return self._send_less(batch, f"{answer.code}: {answer.message}")
         return self._take_answer(answer, len(batch))
+
+    def _send_less(self, batch: list[LogLine], why: str) -> bool:
+        """Halve what is sent next; a line that is too large alone is left out, which the log says."""
+        first = batch[0]
+        if len(batch) > 1:
+            self._most_lines = len(batch) // 2
+            return True
+        if first is self._stand_in:
+            # Whatever is sent is too large.
+            self._switch_off(why)
+            return False
+        text = "[1 line left out: it was too large to send]"
+        self._stand_in = LogLine(first.at_ms, first.phase, text)
+        with self._changed:
+            self._buffer.replace_first(self._stand_in)
+        return True
 
     def _take_answer(self, answer: Answer, sent: int) -> bool:
         following = answer.data.get("next") if isinstance(answer.data, dict) else None
         if answer.code == OK or (answer.code == CONFLICT and isinstance(following, int)):
+            self._most_lines = min(MAX_BATCH_LINES, 2 * self._most_lines)
             self._advance(following if isinstance(following, int) else self._offset + sent)
             return answer.code == OK
         if answer.code in _NO_ENDPOINT:

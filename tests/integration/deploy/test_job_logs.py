@@ -111,6 +111,17 @@ def test_repeated_call_adds_nothing_and_a_gap_is_refused(deploy: DeployProcess) 
     assert [line["text"] for line in page(deploy, job)["lines"]] == ["one", "two", "three"]
 
 
+def test_half_a_million_emoji_are_taken_at_once_as_earlier_runners_send_them(
+    deploy: DeployProcess,
+) -> None:
+    job = running(deploy)
+    rocket = "\N{ROCKET}"
+
+    assert append(deploy, job, 0, [rocket * 900] * 582) == (200, {"next": 582})
+
+    assert page(deploy, job, "?offset=581")["lines"][0]["text"] == rocket * 900
+
+
 def test_runner_that_lost_the_job_adds_nothing(deploy: DeployProcess) -> None:
     job = running(deploy)
     append(deploy, job, 0, ["mine"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from funai.deploy.registries import client as client_module
 from funai.deploy.registries.client import MAX_TAGS, RegistryClient
 from funai.deploy.registries.model import (
     Account,
@@ -148,8 +149,35 @@ def test_all_pages_of_tags_are_looked_at(stub: RegistryStub) -> None:
 def test_repository_with_too_many_tags_to_look_at_is_left_alone(stub: RegistryStub) -> None:
     stub.put("GET", TAGS, Answer(200, {"tags": [str(n) for n in range(MAX_TAGS + 1)]}))
 
-    with client(stub) as registry, pytest.raises(RegistryError, match="more than 1000 tags"):
+    with client(stub) as registry, pytest.raises(RegistryRefusedError, match="20000 tags"):
         registry.other_tag(PATH, DIGEST, set())
+
+
+def test_tags_of_a_repository_are_looked_at_once_for_all_its_images(stub: RegistryStub) -> None:
+    names = [f"by-hand-{number}" for number in range(1500)]
+    stub.put("GET", TAGS, Answer(200, {"tags": names}))
+    headers = {"Docker-Content-Digest": f"sha256:{9:064x}"}
+    for name in names:
+        stub.put("HEAD", f"/v2/{PATH}/manifests/{name}", Answer(200, None, headers))
+
+    with client(stub) as registry:
+        found = [registry.other_tag(PATH, f"sha256:{n:064x}", set()) for n in (1, 2, 3, 9)]
+
+    assert found == [None, None, None, "by-hand-0"]
+    assert (len(stub.asked("GET")), len(stub.asked("HEAD"))) == (1, len(names))
+
+
+def test_tag_that_was_made_since_the_list_was_read_is_seen(
+    stub: RegistryStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tagged(stub)
+    with client(stub) as registry:
+        before = registry.other_tag(PATH, DIGEST, set())
+        tagged(stub, "golden")
+        monkeypatch.setattr(client_module, "LIST_SECONDS", 0.0)
+        after = registry.other_tag(PATH, DIGEST, set())
+
+    assert (before, after) == (None, "golden")
 
 
 @pytest.mark.parametrize("answer", [Answer(401), Answer(500), Answer(200)])

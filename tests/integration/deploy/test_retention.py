@@ -12,7 +12,7 @@ from funai.deploy.config import DatabaseSettings
 from funai.deploy.database import Database, make_engine
 from funai.deploy.registries.model import Account
 from funai.deploy.retention.service import RetentionService
-from tests.integration.deploy.registry_stub import RegistryStub
+from tests.integration.deploy.registry_stub import Answer, RegistryStub
 from tests.integration.deploy.revision_calls import (
     APP,
     TARGET,
@@ -112,6 +112,32 @@ def test_image_that_a_foreign_tag_names_stays(
     assert registry.has(PATH, digests[0])
     assert [entry["why"] for entry in done if "golden" in entry["why"]]
     assert states(deploy)[1] == "SUPERSEDED"
+
+
+def test_repository_with_thousands_of_tags_is_pruned_and_asked_only_of_those_that_are_not_ours(
+    deploy: DeployProcess, accounts: Path, hanging: RegistryStub
+) -> None:
+    entry = {"username": "push", "password": "not-asked-for-here", "scheme": "http"}
+    accounts.write_text(json.dumps({hanging.host: entry}))
+    repository = f"{hanging.host}/{PATH}"
+    results = [{**built(number), "imageRepository": repository} for number in range(1, 7)]
+    for result in results:
+        run_job(deploy, "SUCCEEDED", result)
+        path = f"/v2/{PATH}/manifests/{result['imageDigest']}"
+        hanging.put("DELETE", path, Answer(202))
+    by_hand = [f"by-hand-{number}" for number in range(3000)]
+    tags = [result["imageTag"] for result in results] + by_hand
+    hanging.put("GET", f"/v2/{PATH}/tags/list?n=100", Answer(200, {"tags": tags}))
+    for tag in tags:
+        headers = {"Docker-Content-Digest": f"sha256:{9:064x}"}
+        hanging.put("HEAD", f"/v2/{PATH}/manifests/{tag}", Answer(200, None, headers))
+
+    done = prune(deploy, accounts)
+
+    assert actions(done).count("remove") == len(results) - KEPT
+    asked = {path.rpartition("/")[2] for path in hanging.asked("HEAD")}
+    assert asked == set(by_hand)
+    assert len(hanging.asked("HEAD")) == len(by_hand)
 
 
 def test_nothing_of_an_app_with_a_job_under_way_goes(

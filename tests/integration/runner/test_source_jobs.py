@@ -294,6 +294,26 @@ def test_failure_after_the_push_names_the_image_that_is_left(factory: Factory) -
     assert report["result"]["imageDigest"] == factory.registry.digest(NAME, factory.sha[:12])
 
 
+def test_deploy_knows_the_image_before_the_node_is_asked_to_run_it(factory: Factory) -> None:
+    factory.lab.deploy.heartbeat_codes = lambda _job, body: (
+        409 if body.get("phase") == "DEPLOY" else 200
+    )
+    runner = factory.runner()
+
+    factory.lab.deploy.add(factory.job("job-1"))
+
+    assert wait_until(lambda: runner.lines("left_to_lease"))
+    assert factory.lab.node.deploys == []
+    named = [body for _, body in factory.lab.deploy.heartbeats if "result" in body]
+    assert named[0]["phase"] == "DEPLOY"
+    # Once more when the runner gives the job up.
+    assert [body.get("phase") for body in named[1:]] == [None]
+    for body in named:
+        result = body["result"]
+        assert result["imageDigest"] == factory.registry.digest(NAME, factory.sha[:12])
+        assert (result["built"], result["imageTag"]) == (True, factory.sha[:12])
+
+
 def test_job_that_lost_its_lease_pushes_nothing(factory: Factory) -> None:
     factory.lab.deploy.heartbeat_codes = lambda _job, body: (
         409 if body.get("phase") == "PUSH" else 200

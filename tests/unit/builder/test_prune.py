@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from funai.builder import folders
+from funai.builder import folders, storage, uses
 from funai.builder.buildah import BuildahError
 from funai.builder.config import Settings
 from funai.builder.prune import prune
@@ -72,3 +73,52 @@ def test_storage_that_cannot_be_removed_in_time_is_tried_again(
 
     assert pruned(settings, Buildah()) == [(retired.name, "remove")]
     assert not retired.exists()
+
+
+def keep_books(settings: Settings, *names: str) -> list[str]:
+    """Have a storage hold images without layers, made long ago; return their ids."""
+    ids = [name * 64 for name in names]
+    entries = [{"id": each, "created": "2020-01-01T00:00:00Z"} for each in ids]
+    books = settings.storage_dir / "overlay-images"
+    books.mkdir()
+    (books / "images.json").write_text(json.dumps(entries))
+    return ids
+
+
+class Removing(Buildah):
+    """Removes images; with the first one a build begins to use the others."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+        self.removed: list[str] = []
+
+    def remove_image(self, image: str) -> None:
+        self.removed.append(image)
+        found = storage.read(self._settings.storage_dir)
+        uses.note(self._settings, found, {each.id for each in found.images})
+
+
+def test_image_that_a_build_began_to_use_since_the_decision_stays(settings: Settings) -> None:
+    ids = keep_books(settings, "a", "b")
+    buildah = Removing(settings)
+
+    done = pruned(settings, buildah)
+
+    assert len(buildah.removed) == 1
+    kept = (set(ids) - set(buildah.removed)).pop()
+    assert dict(done)[kept] == "keep"
+
+
+def test_image_that_was_removed_meanwhile_is_no_reason_to_break_off(settings: Settings) -> None:
+    (image,) = keep_books(settings, "a")
+
+    uses.note_build(settings, image, "registry/shop")
+    unknown = uses.read(settings)
+    uses.note(settings, storage.read(settings.storage_dir), {image})
+    for _ in range(2):
+        uses.note_build(settings, image, "registry/shop")
+    uses.note_build(settings, image, "registry/other")
+
+    assert unknown == {}
+    assert (settings.used_dir / image).read_text().split() == ["registry/shop", "registry/other"]

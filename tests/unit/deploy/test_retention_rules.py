@@ -111,3 +111,9 @@ def test_entry_names_image_revision_and_reason() -> None:
         "remove",
     )
     assert entry.why == "revision 1 of app shop: older than the revisions that are kept"
+
+
+def test_image_that_serves_stays_although_its_job_did_not_succeed() -> None:
+    rows = [row(1, ACTIVE), row(2, FAILED, serves=True), row(3, FAILED)]
+
+    assert removed(rows, count=1) == [("shop", 3)]

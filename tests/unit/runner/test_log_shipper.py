@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import TYPE_CHECKING, Any, cast
@@ -192,6 +193,74 @@ def test_refusal_is_noted_once_and_ends_it(
 
     assert notes == ["409: fence 4 is newer"]
     assert len(deploy.calls) == 1
+
+
+def refuse_bodies_over(deploy: FakeDeploy, size: int, fault: Fault) -> None:
+    """Have Deploy refuse what is longer, as it arrives."""
+    take = deploy.append_log
+
+    def append_log(job_id: str, body: dict[str, Any], timeout: float) -> Answer:
+        deploy.before = lambda _call: fault if len(json.dumps(body)) > size else None
+        return take(job_id, body, timeout)
+
+    deploy.append_log = append_log  # type: ignore[method-assign]
+
+
+def test_body_with_many_emoji_is_no_longer_than_one_without() -> None:
+    buffer = LineBuffer()
+    for _ in range(540):
+        buffer.add(line("\N{ROCKET}" * 900))
+
+    batch = buffer.first(1000, log_shipper.MAX_BATCH_BYTES)
+
+    body = json.dumps([found.to_wire() for found in batch])
+    assert log_shipper.MAX_BATCH_BYTES * 0.9 < len(body) <= log_shipper.MAX_BATCH_BYTES
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Answer(413, "the body is longer", None), id="Deploy"),
+        pytest.param(DeployUnreachableError("HTML", 413), id="a proxy"),
+    ],
+)
+def test_batch_that_is_too_large_is_sent_in_parts(
+    deploy: FakeDeploy, shipper: LogShipper, notes: list[str], fault: Fault
+) -> None:
+    refuse_bodies_over(deploy, 2000, fault)
+
+    for text in texts(300):
+        shipper.add(line(text))
+    shipper.finish(SECONDS)
+
+    assert deploy.lines == texts(300)
+    assert notes == []
+
+
+def test_line_that_is_too_large_alone_is_left_out_and_the_log_says_so(
+    deploy: FakeDeploy, shipper: LogShipper, notes: list[str]
+) -> None:
+    refuse_bodies_over(deploy, 2000, Answer(413, "the body is longer", None))
+
+    for text in ["before", "x" * 2000, "y" * 2000, "after"]:
+        shipper.add(line(text))
+    shipper.finish(SECONDS)
+
+    left_out = "[1 line left out: it was too large to send]"
+    assert deploy.lines == ["before", left_out, left_out, "after"]
+    assert notes == []
+
+
+def test_deploy_that_finds_every_body_too_large_is_not_asked_for_ever(
+    deploy: FakeDeploy, shipper: LogShipper, notes: list[str]
+) -> None:
+    deploy.before = lambda _call: Answer(413, "the body is longer", None)
+
+    shipper.add(line("a"))
+    shipper.finish(SECONDS)
+
+    assert notes == ["413: the body is longer"]
+    assert len(deploy.calls) == 2
 
 
 def test_end_waits_for_no_deploy_that_is_away(deploy: FakeDeploy, shipper: LogShipper) -> None:

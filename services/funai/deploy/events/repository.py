@@ -50,6 +50,18 @@ def of_job(connection: Connection, job_id: str) -> list[RecordedEvent]:
     return [_read(row) for row in rows]
 
 
+def pushed_by(connection: Connection, job_id: str) -> dict[str, Any]:
+    """Return what the job's newest heartbeat that named an image said of it, or nothing."""
+    details = connection.execute(
+        select(job_event.c.detail)
+        .where(job_event.c.job_id == job_id, job_event.c.to_status.is_(None))
+        .order_by(job_event.c.seq.desc())
+        .limit(MAX_EVENTS)
+    ).scalars()
+    found = (json.loads(detail).get("result") for detail in details if detail)
+    return next((result for result in found if isinstance(result, dict) and result), {})
+
+
 def prune(connection: Connection, *, older_than_days: int, limit: int) -> int:
     """Delete events older than so many days; return how many went."""
     result = connection.execute(

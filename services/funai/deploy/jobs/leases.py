@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from funai.contract.status import JobStatus
-from funai.deploy.errors import DatabaseBusyError, DeployError
+from funai.deploy.errors import ConflictError, DatabaseBusyError, DeployError
 from funai.deploy.events import repository as events
 from funai.deploy.events.model import Event
 from funai.deploy.jobs.candidates import Candidate, candidates
@@ -21,6 +21,7 @@ from funai.deploy.nodes.repository import NodeRepository
 from funai.deploy.placements.leftovers import LeftoverRepository
 from funai.deploy.placements.model import Chosen, Room, Waiting, decide
 from funai.deploy.placements.repository import AppRepository, PlacementRepository
+from funai.deploy.revisions.recording import keep_late
 from funai.deploy.routes_table.repository import bump_version
 
 if TYPE_CHECKING:
@@ -225,27 +226,31 @@ class LeaseService:
         :raises ConflictError: where the caller does not hold the lease any more
         """
         self._runners.touch(beat.runner_id)
-
-        def work(connection: Connection) -> Job:
-            jobs = JobRepository(connection)
-            before = jobs.get(beat.job_id)
-            if before is None:
-                raise unknown_job(beat.job_id)
-            if before.may_be_superseded and self._make_room(connection, before, beat):
-                return jobs.get(beat.job_id) or before
-            if not jobs.extend(beat):
-                raise lost_lease(jobs.get(beat.job_id) or before, beat.runner_id, beat.fence)
-            after = jobs.get(beat.job_id) or before
-            if after.phase != before.phase:
-                self._record_phase(connection, before, beat)
-            return after
-
-        after = self._parts.database.run(work)
+        try:
+            after = self._parts.database.run(lambda c: self._extend(c, beat))
+        except ConflictError:
+            if beat.pushed:
+                self._parts.database.run(lambda c: self._keep_image(c, beat))
+            raise
         if after.status is JobStatus.CANCELLED:
             self._parts.metrics.transitions.labels(JobStatus.RUNNING, after.status).inc()
             self._parts.ring_all()
             raise lost_lease(after, beat.runner_id, beat.fence)
         return JobView(after, with_node=False)
+
+    def _extend(self, connection: Connection, beat: Extension) -> Job:
+        jobs = JobRepository(connection)
+        before = jobs.get(beat.job_id)
+        if before is None:
+            raise unknown_job(beat.job_id)
+        if before.may_be_superseded and self._make_room(connection, before, beat):
+            return jobs.get(beat.job_id) or before
+        if not jobs.extend(beat):
+            raise lost_lease(jobs.get(beat.job_id) or before, beat.runner_id, beat.fence)
+        after = jobs.get(beat.job_id) or before
+        if after.phase != before.phase or _names_news(connection, beat):
+            self._record_phase(connection, before, beat)
+        return after
 
     def _make_room(self, connection: Connection, unlocked: Job, beat: Extension) -> bool:
         """Cancel a superseded job now that its runner asks and stops; tell whether it was done."""
@@ -255,7 +260,25 @@ class LeaseService:
             return False
         if beat.fence is not None and beat.fence != found.fence:
             return False
-        return end_job(connection, found, superseded(found), self._parts.notices)
+        ending = superseded(found)
+        if beat.pushed:
+            ending = replace(ending, detail={**ending.detail, "result": beat.pushed})
+        return end_job(connection, found, ending, self._parts.notices)
+
+    def _keep_image(self, connection: Connection, beat: Extension) -> None:
+        """Remember the image that a refused heartbeat names: its runner says nothing more of it."""
+        jobs = JobRepository(connection)
+        unlocked = jobs.get(beat.job_id)
+        if unlocked is None:
+            return
+        AppRepository(connection).lock(unlocked.app_id)
+        found = jobs.get(beat.job_id) or unlocked
+        if (found.runner_id, found.fence) != (beat.runner_id, beat.fence):
+            return
+        if found.status.ended:
+            keep_late(connection, found, beat.pushed)
+        elif _names_news(connection, beat):
+            self._record_phase(connection, found, beat)
 
     def _record_phase(self, connection: Connection, job: Job, beat: Extension) -> None:
         events.record(
@@ -266,9 +289,13 @@ class LeaseService:
                 actor=f"runner:{beat.runner_id}",
                 from_status=JobStatus.RUNNING,
                 to_status=None,
-                phase=beat.phase,
+                phase=beat.phase or job.phase,
                 reason=beat.phase_message,
-                detail={"attempt": job.attempt, "fence": job.fence},
+                detail={
+                    "attempt": job.attempt,
+                    "fence": job.fence,
+                    **({"result": beat.pushed} if beat.pushed else {}),
+                },
             ),
         )
 
@@ -301,6 +328,11 @@ class LeaseService:
             self._parts.metrics.transitions.labels(JobStatus.RUNNING, report.status).inc()
             self._parts.ring_all()
         return view
+
+
+def _names_news(connection: Connection, beat: Extension) -> bool:
+    """Tell whether the heartbeat names an image that none before it has named."""
+    return bool(beat.pushed) and events.pushed_by(connection, beat.job_id) != beat.pushed
 
 
 def _is_blocked(job: Job, running: Job | None) -> bool:

@@ -168,6 +168,8 @@ class Extension:
     fence: int | None = None
     phase: str | None = None
     phase_message: str | None = None
+    #: What is known of the image that the job has in the registry; empty where it has none.
+    pushed: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

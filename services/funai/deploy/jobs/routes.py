@@ -31,6 +31,7 @@ from funai.deploy.jobs.model import (
     Extension,
     Report,
 )
+from funai.deploy.revisions.model import pushed_image
 from funai.deploy.wire import keep_head
 
 if TYPE_CHECKING:
@@ -109,6 +110,8 @@ class HeartbeatBody(Model):
     fence: WholeNumber | None = None
     phase: str | None = None
     phase_message: str | None = Field(None, alias="phaseMessage")
+    #: Of the image that was pushed, whatever it is.
+    result: Any = None
 
 
 class ReportBody(Model):
@@ -185,6 +188,7 @@ def create_lease_blueprint(leases: LeaseService, renderer: render.JobRenderer) -
             fence=body.fence,
             phase=keep_head(body.phase, MAX_PHASE) if body.phase else None,
             phase_message=_bounded(body.phase_message, MAX_PHASE_MESSAGE),
+            pushed=pushed_image(body.result),
         )
         return envelope(renderer.job(leases.heartbeat(beat)))
 

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 2.0
 _ANSWER_SECONDS = 4.0
-#: Tags of a repository that are looked at; with more than these an image is rather kept.
-MAX_TAGS = 1000
+#: Tags of a repository that are looked at; with more than these its images are rather kept. A run has
+#: the time to ask for the image of each.
+MAX_TAGS = 20_000
+#: A list of tags is read again after this long, so that a tag made meanwhile is seen.
+LIST_SECONDS = 60.0
 _PAGE = 100
 _MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json,"
@@ -57,6 +60,10 @@ class RegistryClient:
         if Path(account.ca_file).exists():
             self._session.verify = account.ca_file
         self._tokens: dict[str, str] = {}
+        #: When the tags of a repository were read, and which they were.
+        self._lists: dict[str, tuple[float, list[str]]] = {}
+        #: What tags name, by repository and tag; "" where one is gone.
+        self._digests: dict[tuple[str, str], str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +78,10 @@ class RegistryClient:
     def other_tag(self, repository: str, digest: str, own: set[str]) -> str | None:
         """Return a tag that names the image beside our own, or None.
 
-        :raises RegistryError: where the registry does not say, or the repository has too many tags
+        What a tag names is asked once: for the next image of the repository it is known.
+
+        :raises RegistryRefusedError: where the repository has too many tags
+        :raises RegistryError: where the registry does not say
         """
         others = (tag for tag in self._tags(repository) if tag not in own)
         return next((tag for tag in others if self._digest(repository, tag) == digest), None)
@@ -98,6 +108,14 @@ class RegistryClient:
         raise _error(answer)
 
     def _tags(self, repository: str) -> list[str]:
+        read_at, found = self._lists.get(repository, (0.0, None))
+        now = time.monotonic()
+        if found is None or now - read_at > LIST_SECONDS:
+            found = self._list_tags(repository)
+            self._lists[repository] = (now, found)
+        return found
+
+    def _list_tags(self, repository: str) -> list[str]:
         found: list[str] = []
         last = ""
         while True:
@@ -110,13 +128,21 @@ class RegistryClient:
             page = [str(tag) for tag in json_object(answer).get("tags") or []]
             found += page
             if len(found) > MAX_TAGS:
-                msg = f"{self._account.host}/{repository} has more than {MAX_TAGS} tags to look at"
-                raise RegistryError(msg)
+                msg = (
+                    f"{self._account.host}/{repository} has more than {MAX_TAGS} tags, too many to"
+                    " look at; remove those that nobody needs, or its images stay"
+                )
+                raise RegistryRefusedError(msg)
             if "next" not in answer.links or not page:
                 return found
             last = f"&last={quote(page[-1])}"
 
     def _digest(self, repository: str, tag: str) -> str:
+        if (repository, tag) not in self._digests:
+            self._digests[repository, tag] = self._ask_digest(repository, tag)
+        return self._digests[repository, tag]
+
+    def _ask_digest(self, repository: str, tag: str) -> str:
         answer = self._ask("HEAD", f"/v2/{repository}/manifests/{quote(tag)}", repository)
         if answer.status_code == HTTPStatus.NOT_FOUND:
             return ""

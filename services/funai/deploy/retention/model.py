@@ -44,6 +44,8 @@ class Row:
     is_busy: bool = False
     #: Why its registry lately refused to remove it, for good.
     refusal: str = ""
+    #: Whether its node said that it serves, although its job did not succeed.
+    serves: bool = False
 
     @property
     def key(self) -> tuple[str, int]:
@@ -126,6 +128,7 @@ def _why_needed(row: Row) -> str:
     reasons = (
         (row.state is RevisionState.ACTIVE and not row.purged, "runs now"),
         (row.is_target, "a job that has not ended goes back to it"),
+        (row.serves and not row.purged, "it serves, although its job did not succeed"),
         (row.is_busy, "a job is under way that may need it"),
         (
             failed_lately and not row.purged,

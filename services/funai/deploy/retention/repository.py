@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, literal_column, select, text, update
@@ -9,7 +10,7 @@ from sqlalchemy import delete, func, literal_column, select, text, update
 from funai.deploy.jobs.repository import JobRepository
 from funai.deploy.retention.model import REFUSED_SECONDS, Row
 from funai.deploy.revisions.model import RevisionState
-from funai.deploy.schema import NOW, job, job_event, job_log, revision
+from funai.deploy.schema import NOW, app, job, job_event, job_log, revision
 from funai.deploy.wire import keep_head, to_ms
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _NOT_PRUNED = revision.c.state != RevisionState.PRUNED.value
 _COLUMNS = (
     revision.c.app_id,
     revision.c.number,
+    revision.c.job_id,
     revision.c.state,
     revision.c.built,
     revision.c.purged,
@@ -46,7 +48,9 @@ def rows(connection: Connection, app_id: str | None = None) -> list[Row]:
     if app_id is not None:
         query = query.where(revision.c.app_id.in_(_sharing(connection, app_id)))
     active = JobRepository(connection).active()
-    return [_row(row, active) for row in connection.execute(query).mappings()]
+    unconfirmed = _unconfirmed(connection)
+    found = connection.execute(query).mappings()
+    return [replace(_row(row, active), serves=row["job_id"] in unconfirmed) for row in found]
 
 
 def own_tags(connection: Connection, found: Row) -> set[str]:
@@ -58,6 +62,16 @@ def own_tags(connection: Connection, found: Row) -> set[str]:
             revision.c.image_repository == found.repository,
             revision.c.built == 1,
         )
+        .distinct()
+    ).scalars()
+    return {str(tag) for tag in tags if tag}
+
+
+def tags_in(connection: Connection, image_repository: str) -> set[str]:
+    """Return the tags under which the platform pushed images of a repository that are not removed."""
+    tags = connection.execute(
+        select(revision.c.image_tag)
+        .where(revision.c.image_repository == image_repository, revision.c.built == 1, _NOT_PRUNED)
         .distinct()
     ).scalars()
     return {str(tag) for tag in tags if tag}
@@ -111,6 +125,12 @@ def _older(connection: Connection, table: Table, column: str, days: int) -> int:
     too_old = text(f"{column} < UTC_TIMESTAMP(6) - INTERVAL :days DAY")
     query = select(func.count()).select_from(table).where(too_old)
     return int(connection.execute(query, {"days": days}).scalar_one())
+
+
+def _unconfirmed(connection: Connection) -> set[str]:
+    """Return the jobs whose version serves, by their nodes' word, although they did not succeed."""
+    job_ids = select(app.c.unconfirmed_job_id).where(app.c.unconfirmed_job_id.is_not(None))
+    return set(connection.execute(job_ids).scalars())
 
 
 def _sharing(connection: Connection, app_id: str) -> list[str]:

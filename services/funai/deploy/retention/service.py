@@ -61,6 +61,10 @@ class RetentionService:
         """Return the tags under which the platform itself pushed the image."""
         return self._database.run(lambda c: repository.own_tags(c, row))
 
+    def tags_in_use(self, row: Row) -> set[str]:
+        """Return the tags under which the platform pushed what the repository still holds."""
+        return self._database.run(lambda c: repository.tags_in(c, row.repository))
+
     def remove(self, verdict: Verdict, client: RegistryClient, path: str) -> Verdict:
         """Remove an image that is still to go, while no job can be created that counts on it."""
 
@@ -101,6 +105,8 @@ class _Removal:
         self._away: dict[str, str] = {}
         #: The same for repositories.
         self._refused: dict[str, str] = {}
+        #: By repository, tags that need no look: revisions say what they name.
+        self._known_tags: dict[str, set[str]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -112,7 +118,7 @@ class _Removal:
     def remove(self, verdict: Verdict) -> Verdict:
         """Remove one image; return what became of it."""
         if why := self._refused.get(verdict.row.repository):
-            self._service.note_refusal(verdict, why)
+            self._note_refusal(verdict, why)
         why = why or self._not_asked(verdict.row.host)
         return replace(verdict, action="keep", why=why) if why else self._ask(verdict)
 
@@ -121,12 +127,16 @@ class _Removal:
             return self._try(verdict)
         except RegistryRefusedError as exc:
             why = self._refused[verdict.row.repository] = str(exc)
-            self._service.note_refusal(verdict, why)
+            self._note_refusal(verdict, why)
         except RegistryAwayError as exc:
             why = self._away[verdict.row.host] = f"{exc}; the next run tries again"
         except RegistryError as exc:
             why = f"{exc}; the next run tries again"
         return replace(verdict, action="keep", why=why)
+
+    def _note_refusal(self, verdict: Verdict, why: str) -> None:
+        if not self._dry_run:
+            self._service.note_refusal(verdict, why)
 
     def _not_asked(self, host: str) -> str:
         """Return why a registry is not asked, or nothing."""
@@ -142,7 +152,10 @@ class _Removal:
         if host not in self._clients and account is not None:
             self._clients[host] = RegistryClient(account, self._ends_at)
         client = self._clients[host]
-        own = self._service.own_tags(verdict.row)
+        if verdict.row.repository not in self._known_tags:
+            known = self._service.tags_in_use(verdict.row)
+            self._known_tags[verdict.row.repository] = known
+        own = self._service.own_tags(verdict.row) | self._known_tags[verdict.row.repository]
         # Before anything is locked: a repository may have many tags.
         if foreign := client.other_tag(path, verdict.row.digest, own):
             why = f"the tag {foreign}, which the platform did not make, names the same image"

@@ -28,6 +28,11 @@ _NOT_CONFIG = frozenset(
         "imageTag", "rebuild", "image", "rollbackTo", "rollbackReason", "attempt", "runStartedAt",
     }
 )  # fmt: skip
+#: Members of a report's result that a revision is made of (contract, section 4).
+_OF_AN_IMAGE = (
+    "image", "imageRepository", "imageTag", "imageDigest", "commit", "commitRef", "repoUrl",
+    "sourceKind", "built", "reused", "release",
+)  # fmt: skip
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -37,7 +42,7 @@ class RevisionState(StrEnum):
 
     ACTIVE = "ACTIVE"  #: the app's newest deploy or rollback that succeeded
     SUPERSEDED = "SUPERSEDED"  #: ran before; can be rolled back to
-    FAILED = "FAILED"  #: built, but its job failed: it never ran
+    FAILED = "FAILED"  #: built, but its job did not succeed
     PRUNED = "PRUNED"  #: its image was removed (``prune_reason``)
 
 
@@ -84,6 +89,18 @@ class Origin:
             built=result.get("built") is True or result.get("reused") is True,
             release=_usable(_release, result.get("release")),
         )
+
+    @property
+    def is_in_registry(self) -> bool:
+        """Whether the platform pushed an image, whatever became of the job."""
+        return self.built and self.image_digest is not None
+
+
+def pushed_image(result: object) -> dict[str, Any]:
+    """Return what a heartbeat says of an image in the registry; nothing where it names none."""
+    found = result if isinstance(result, dict) else {}
+    kept = {name: found[name] for name in _OF_AN_IMAGE if _is_plain(found.get(name))}
+    return kept if Origin.read(kept, {}).is_in_registry else {}
 
 
 @dataclass(frozen=True)
@@ -154,7 +171,7 @@ def check_deployable(revision: Revision) -> None:
     named = f"{revision.name} of app {revision.app_id}"
     if revision.state is RevisionState.FAILED:
         msg = (
-            f"{named} never ran: its job {revision.job_id} FAILED;"
+            f"{named} never ran: its job {revision.job_id} did not succeed;"
             " deploy again, or roll back to a SUPERSEDED revision"
         )
         raise ConflictError(msg)
@@ -186,6 +203,10 @@ def activation_text(job_id: str, number: int, back_from: int | None, reason: str
     because = f": {reason}" if reason else ""
     how = "deployed again" if back_from == number else f"rolled back from revision {back_from}"
     return f"{how} by job {job_id}{because}"[:MAX_ACTIVATION]
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, bool) or (isinstance(value, str) and len(value) <= MAX_REPORTED)
 
 
 def _usable(check: Callable[[str], str], *candidates: object) -> str | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from funai.contract.status import JobStatus
+from funai.deploy.events import repository as events
 from funai.deploy.revisions import repository
 from funai.deploy.revisions.model import (
     Origin,
@@ -18,6 +19,8 @@ from funai.deploy.revisions.model import (
 from funai.deploy.wire import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Connection
 
     from funai.deploy.jobs.model import Job
@@ -31,12 +34,28 @@ def follow_job(connection: Connection, ended: Job, status: JobStatus, result: ob
     :param result: of the runner's report, whatever it is
     """
     reported = result if isinstance(result, dict) else {}
-    origin = Origin.read(reported, ended.payload)
     if status is JobStatus.SUCCEEDED:
-        _succeed(connection, ended, origin)
-    elif status is JobStatus.FAILED and origin.built and origin.image_digest is not None:
-        # Its image is in the registry: a row, so that it is found once it is to be removed.
-        _add(connection, ended, origin, RevisionState.FAILED)
+        _succeed(connection, ended, Origin.read(reported, ended.payload))
+    else:
+        _keep_image(connection, ended, (reported, events.pushed_by(connection, ended.id)))
+
+
+def keep_late(connection: Connection, ended: Job, pushed: dict[str, Any]) -> None:
+    """Record the image of a job that ended before its runner could name it. The app's row is locked."""
+    is_unknown = not repository.has(connection, ended.app_id, ended.deploy_seq or 0)
+    if ended.status is not JobStatus.SUCCEEDED and is_unknown:
+        _keep_image(connection, ended, (pushed,))
+
+
+def _keep_image(connection: Connection, ended: Job, said: Iterable[dict[str, Any]]) -> None:
+    """Add a row for an image in the registry, so that it is found once it is to be removed.
+
+    :param said: what was said of it, the best first
+    """
+    origins = (Origin.read(each, ended.payload) for each in said)
+    found = next((origin for origin in origins if origin.is_in_registry), None)
+    if found is not None:
+        _add(connection, ended, found, RevisionState.FAILED)
 
 
 def _succeed(connection: Connection, ended: Job, origin: Origin) -> None:

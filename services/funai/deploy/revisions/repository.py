@@ -38,6 +38,14 @@ def get(connection: Connection, app_id: str, number: int) -> Revision | None:
     return next(iter(_read_all(connection, query)), None)
 
 
+def has(connection: Connection, app_id: str, number: int) -> bool:
+    """Tell whether there is such a row, of a purged app too."""
+    query = select(revision.c.number).where(
+        revision.c.app_id == app_id, revision.c.number == number
+    )
+    return connection.execute(query).first() is not None
+
+
 def active(connection: Connection, app_id: str) -> Revision | None:
     """Return the revision that runs, or None."""
     return next(iter(_read_all(connection, _of(app_id).where(_SEEN, _ACTIVE))), None)

@@ -11,6 +11,7 @@ from funai.runner.steps.agent import AgentAnswer, AgentClient
 from funai.runner.steps.app_settings import SettingsSource
 from funai.runner.steps.built import with_built_image
 from funai.runner.steps.job import DeployJob
+from funai.runner.steps.progress import pushed_of
 from funai.runner.steps.standing import Standing
 from funai.runner.steps.step import StepError, StepResult, shorten
 
@@ -61,7 +62,8 @@ def run(context: StepContext, deadline: Deadline) -> StepResult:
     """Call the agent until it says DEPLOYED, it refuses for good, or the deadline is reached."""
     job = with_built_image(context, DeployJob.parse(context.record))
     agent = AgentClient(job.agent_base_url, _token(context))
-    standing = Standing.of(context, job)
+    # Whatever becomes of this job, Deploy knows of its image from here on and can have it removed.
+    standing = Standing.of(context, job, pushed_of(context.job_file))
     backoff = Backoff(FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS)
     standing.require(PHASE, deadline)
     settings = SettingsSource(context, job).fetch(standing, PHASE, deadline)

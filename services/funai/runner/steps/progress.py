@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from funai.runner.steps.built import forget
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -59,6 +60,21 @@ def read_steps(job_file: Path) -> list[StepRecord]:
             continue  # the last line of a process that was killed while writing
         newest[record.phase] = record
     return list(newest.values())
+
+
+def result_of(steps: Iterable[StepRecord]) -> dict[str, Any]:
+    """Return what steps found out, as one result."""
+    result: dict[str, Any] = {}
+    for step in steps:
+        result.update(step.result)
+    return result
+
+
+def pushed_of(job_file: Path) -> dict[str, Any]:
+    """Return what is known of the image that the job has in the registry; empty where it has none."""
+    result = result_of(read_steps(job_file))
+    is_there = result.get("built") is True or result.get("reused") is True
+    return result if is_there and result.get("imageDigest") else {}
 
 
 def steps_file(job_file: Path) -> Path:

@@ -12,7 +12,7 @@ from funai.runner.report import FINAL_CODES, report_body
 from funai.runner.steps import build, deploy, fetch, push, validate, verify
 from funai.runner.steps.built import free_disk
 from funai.runner.steps.job import builds
-from funai.runner.steps.progress import StepRecord, read_steps
+from funai.runner.steps.progress import StepRecord, read_steps, result_of
 from funai.runner.steps.standing import Standing, deploy_client
 from funai.runner.steps.step import LEASE_LOST, Deadline, StepContext, StepError, StepResult
 from funai.runner.workspace import outcome_file, write_private
@@ -78,10 +78,8 @@ def summarise(job_id: str, fence: int, steps: Sequence[StepRecord]) -> Outcome:
         message = (
             "The playbook ended before all its steps had run. The job's log on the runner says why."
         )
-    result: dict[str, Any] = {}
-    for step in done:
-        result.update(step.result)
-    return Outcome(job_id, fence, status, reason, message, tuple(map(_phase, done)), result)
+    phases = tuple(map(_phase, done))
+    return Outcome(job_id, fence, status, reason, message, phases, result_of(done))
 
 
 def _phase(step: StepRecord) -> dict[str, Any]:

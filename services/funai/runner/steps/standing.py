@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from funai.runner.client import CONFLICT, NOT_FOUND, OK, Answer, DeployClient
 from funai.runner.errors import DeployUnreachableError
@@ -22,12 +22,21 @@ class Standing:
     """Whether the job is still ours. Without an address of Deploy, as by hand, there is none to ask.
 
     A run by hand without Deploy is still fenced: the agent refuses a lower fence.
+
+    :param pushed: what Deploy is told of the image that is in the registry
     """
 
-    def __init__(self, context: StepContext, job_id: str, fence: int) -> None:
+    def __init__(
+        self,
+        context: StepContext,
+        job_id: str,
+        fence: int,
+        pushed: dict[str, Any] | None = None,
+    ) -> None:
         self._context = context
         self._job_id = job_id
         self._fence = fence
+        self._pushed = pushed
         lease = context.record.get("leaseSeconds")
         self._lease_seconds = (
             float(lease) if isinstance(lease, int | float) else DEFAULT_LEASE_SECONDS
@@ -36,9 +45,11 @@ class Standing:
         self._client = deploy_client(context)
 
     @classmethod
-    def of(cls, context: StepContext, job: DeployJob) -> Standing:
+    def of(
+        cls, context: StepContext, job: DeployJob, pushed: dict[str, Any] | None = None
+    ) -> Standing:
         """Return the standing of a checked job."""
-        return cls(context, job.job_id, job.fence)
+        return cls(context, job.job_id, job.fence, pushed)
 
     def tell(self, phase: str) -> None:
         """Tell Deploy which phase begins; that Deploy is away is no reason to stop.
@@ -93,6 +104,7 @@ class Standing:
             fence=self._fence,
             extend_seconds=self._lease_seconds,
             phase=phase,
+            result=self._pushed,
             timeout=max(0.1, timeout),
         )
 
