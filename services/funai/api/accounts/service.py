@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import IntegrityError
@@ -9,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from funai.api.accounts import model
 from funai.api.accounts.repository import AccountRepository
 from funai.api.errors import (
+    BusyError,
     ConflictingError,
     InvalidInputError,
     SignInRequiredError,
@@ -18,6 +21,8 @@ from funai.api.errors import (
 from funai.api.sessions.repository import SessionRepository
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from funai.api.accounts.model import Account, Role
     from funai.deploy.database import Database
 
@@ -25,16 +30,24 @@ if TYPE_CHECKING:
 MAX_PER_NAME = 10
 MAX_PER_ADDRESS = 50
 WINDOW_SECONDS = 900
+#: Passwords that are hashed or verified at once. Each takes 64 MiB and a core, and the service has
+#: ``api_entry_memory_max_mib`` for everything: one for each of its threads would be its end.
+AT_ONCE = 2
+#: How long a password waits for its turn.
+TURN_SECONDS = 5.0
 
 
 class AccountService:
     """Accounts.
 
     :param database: of the API entry
+    :param turn_seconds: how long a password waits to be hashed or verified
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, turn_seconds: float = TURN_SECONDS) -> None:
         self._database = database
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
+        self._turn_seconds = turn_seconds
 
     def sign_in(self, name: str, password: str, address: str) -> Account:
         """Return the account whose name and password these are.
@@ -42,37 +55,46 @@ class AccountService:
         :param address: where the try comes from
         :raises SignInRequiredError: where they fit no enabled account; it does not say which is wrong
         :raises TooManyError: after too many failures
+        :raises BusyError: where too many sign in at once; this try was not counted
         """
-        name = name.strip().lower()[:64]
-        subjects = {f"name {name}": MAX_PER_NAME, f"from {address[:64]}": MAX_PER_ADDRESS}
-        self._refuse_flood(subjects)
-        found = self._database.run(lambda c: AccountRepository(c).by_name(name))
-        # Outside of any transaction: it takes its time.
-        fits = model.verify_password(password[: model.MAX_PASSWORD], found[1] if found else None)
-        if not found or not fits or not found[0].enabled:
-            self._database.run(lambda c: _note(AccountRepository(c), list(subjects)))
-            msg = "name or password is wrong, or the account is disabled"
-            raise SignInRequiredError(msg)
-        account, stored = found
-        newer = model.hash_password(password) if model.is_outdated(stored) else None
+        name, password = name.strip().lower()[:64], password[: model.MAX_PASSWORD]
+        subjects = _subjects(name, address)
+        # Who has had its tries waits for no turn, and takes nobody's.
+        self._database.run(lambda c: _refuse_flood(AccountRepository(c), subjects, 1))
+        with self._turn():
+            # Counted as failed until it has succeeded: tries that run at once, and one that does not live to
+            # see its end, count like any other.
+            found = self._database.run(lambda c: _begin(AccountRepository(c), name, subjects))
+            # Outside of any transaction: it takes its time.
+            fits = model.verify_password(password, found[1] if found else None)
+            if not found or not fits or not found[0].enabled:
+                msg = "name or password is wrong, or the account is disabled"
+                raise SignInRequiredError(msg)
+            account, stored = found
+            newer = model.hash_password(password) if model.is_outdated(stored) else None
+            self._database.run(lambda c: _settle(AccountRepository(c), account, subjects, newer))
+            return account
 
-        def settle(accounts: AccountRepository) -> None:
-            accounts.forget_failures(f"name {name}", WINDOW_SECONDS)
-            if newer:
-                accounts.change(account.id, password_hash=newer)
+    def _hash(self, password: str) -> str:
+        with self._turn():
+            return model.hash_password(password)
 
-        self._database.run(lambda c: settle(AccountRepository(c)))
-        return account
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Hold one of the few places in which passwords are hashed and verified.
 
-    def _refuse_flood(self, subjects: dict[str, int]) -> None:
-        found = self._database.run(
-            lambda c: AccountRepository(c).failures(list(subjects), WINDOW_SECONDS)
-        )
-        waits = [left for subject, (count, left) in found.items() if count >= subjects[subject]]
-        if waits:
-            minutes = max(waits) // 60 + 1
-            msg = f"too many failed tries to sign in; try again in {minutes} minutes"
-            raise TooManyError(msg, max(waits))
+        :raises BusyError: where none became free in time
+        """
+        if not self._turns.acquire(timeout=self._turn_seconds):
+            msg = (
+                "too many passwords are being checked at once, so yours was not, and nothing was changed;"
+                " try again in a few seconds"
+            )
+            raise BusyError(msg)
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     def all(self) -> list[Account]:
         """Return every account by name."""
@@ -99,7 +121,7 @@ class AccountService:
         name = model.check_name(name)
         if account_id is not None and not 0 < account_id < 2**53:
             raise InvalidInputError(field="id", rule="must be a whole number from 1 on")
-        hashed = model.hash_password(model.check_password(password, name))
+        hashed = self._hash(model.check_password(password, name))
         try:
             return self._database.run(
                 lambda c: AccountRepository(c).add(name, role, hashed, account_id)
@@ -113,7 +135,7 @@ class AccountService:
 
         :raises InvalidInputError: where it breaks a rule
         """
-        hashed = model.hash_password(model.check_password(password, account.name))
+        hashed = self._hash(model.check_password(password, account.name))
 
         def write(accounts: AccountRepository, sessions: SessionRepository) -> None:
             accounts.change(account.id, password_hash=hashed)
@@ -157,6 +179,41 @@ class AccountService:
         return True
 
 
-def _note(accounts: AccountRepository, subjects: list[str]) -> None:
+def _subjects(name: str, address: str) -> dict[str, int]:
+    """Return what failed tries are counted by, and how many each may have."""
+    return {f"name {name}": MAX_PER_NAME, f"from {address[:64]}": MAX_PER_ADDRESS}
+
+
+def _begin(
+    accounts: AccountRepository, name: str, subjects: dict[str, int]
+) -> tuple[Account, str] | None:
+    """Count a try as failed and return the account that it names; one too many leaves no trace."""
     for subject in subjects:
         accounts.note_failure(subject, WINDOW_SECONDS)
+    _refuse_flood(accounts, subjects)
+    return accounts.by_name(name)
+
+
+def _refuse_flood(accounts: AccountRepository, subjects: dict[str, int], more: int = 0) -> None:
+    """Raise where a subject has had its tries.
+
+    :param more: tries that are not counted yet
+    :raises TooManyError: saying how long to wait
+    """
+    found = accounts.failures(list(subjects), WINDOW_SECONDS)
+    waits = [left for subject, (count, left) in found.items() if count + more > subjects[subject]]
+    if waits:
+        minutes = max(waits) // 60 + 1
+        msg = f"too many failed tries to sign in; try again in {minutes} minutes"
+        raise TooManyError(msg, max(waits))
+
+
+def _settle(
+    accounts: AccountRepository, account: Account, subjects: dict[str, int], newer: str | None
+) -> None:
+    """Forget the failures of who has signed in; those of others at the same address stay."""
+    of_name, of_address = subjects
+    accounts.forget_failures(of_name, WINDOW_SECONDS)
+    accounts.take_back_failure(of_address)
+    if newer:
+        accounts.change(account.id, password_hash=newer)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, flash, make_response, redirect, render_template, request
+from flask import Blueprint, flash, redirect, render_template, request
 
 from funai.api import access
 from funai.api.accounts import model
 from funai.api.errors import ApiError, ConflictingError, InvalidInputError
 from funai.api.web.acting import act
-from funai.api.web.faults import of_form
+from funai.api.web.faults import answer, of_form
 from funai.api.web.language import translate
 
 if TYPE_CHECKING:
@@ -95,4 +95,4 @@ def _page(parts: Parts, refused: ApiError | None = None) -> ResponseReturnValue:
         typed=kept,
         making=refused is not None or "new" in request.args,
     )
-    return make_response(page, refused.status if refused else 200)
+    return answer(page, refused)
