@@ -19,9 +19,12 @@ from funai.api.errors import (
     UnknownError,
 )
 from funai.api.sessions.repository import SessionRepository
+from funai.api.tokens.repository import TokenRepository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlalchemy import Connection
 
     from funai.api.accounts.model import Account, Role
     from funai.deploy.database import Database
@@ -111,6 +114,24 @@ class AccountService:
             raise UnknownError(msg)
         return found
 
+    def named(self, text: str) -> Account:
+        """Return the account that somebody names, by its name or its id.
+
+        :raises InvalidInputError: where there is none
+        """
+        wanted = text.strip().lower()[:64]
+        number = int(wanted) if wanted.isascii() and wanted.isdigit() else 0
+
+        def read(accounts: AccountRepository) -> Account | None:
+            found = accounts.by_name(wanted)
+            return found[0] if found else accounts.by_id(number)
+
+        account = self._database.run(lambda c: read(AccountRepository(c)))
+        if account is None:
+            rule = "no account has this name or id; look under Accounts, or make one there first"
+            raise InvalidInputError(field="owner", rule=rule)
+        return account
+
     def create(self, name: str, role: Role, password: str, account_id: int | None = None) -> int:
         """Create an account; return its id, which is the platform's ``userId``.
 
@@ -131,17 +152,29 @@ class AccountService:
             raise ConflictingError(msg) from exc
 
     def set_password(self, account: Account, password: str) -> None:
-        """Set a password; every session of the account ends.
+        """Set the password that somebody chose; every session of the account ends, its tokens stay.
 
         :raises InvalidInputError: where it breaks a rule
+        :raises BusyError: where too many passwords are hashed at once
+        """
+        hashed = self._hash(model.check_password(password, account.name))
+        self._database.run(lambda c: _keep_password(c, account, hashed))
+
+    def reset_password(self, account: Account, password: str) -> None:
+        """Set a password that an operator chose; every session of the account ends, its tokens are removed.
+
+        An operator does that where somebody else may be in: who made a token would be in still.
+
+        :raises InvalidInputError: where it breaks a rule
+        :raises BusyError: where too many passwords are hashed at once
         """
         hashed = self._hash(model.check_password(password, account.name))
 
-        def write(accounts: AccountRepository, sessions: SessionRepository) -> None:
-            accounts.change(account.id, password_hash=hashed)
-            sessions.end_all(account.id)
+        def write(connection: Connection) -> None:
+            _keep_password(connection, account, hashed)
+            TokenRepository(connection).remove_all(account.id)
 
-        self._database.run(lambda c: write(AccountRepository(c), SessionRepository(c)))
+        self._database.run(write)
 
     def set_enabled(self, account: Account, *, enabled: bool) -> None:
         """Let an account in or out; out ends its sessions."""
@@ -177,6 +210,11 @@ class AccountService:
         if not check:
             self.create(name, model.Role.OPERATOR, password)
         return True
+
+
+def _keep_password(connection: Connection, account: Account, hashed: str) -> None:
+    AccountRepository(connection).change(account.id, password_hash=hashed)
+    SessionRepository(connection).end_all(account.id)
 
 
 def _subjects(name: str, address: str) -> dict[str, int]:

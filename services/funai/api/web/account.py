@@ -36,7 +36,11 @@ def create_blueprint(parts: Parts) -> Blueprint:
             _change_password(parts)
         except ApiError as exc:
             return _page(parts, "password", exc)
-        flash(translate("The password is changed. Everywhere else you are signed out."))
+        flash(
+            translate(
+                "The password is changed. Everywhere else you are signed out; your tokens stay."
+            )
+        )
         return redirect(_PAGE)
 
     @blueprint.post("/tokens")

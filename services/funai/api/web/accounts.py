@@ -65,9 +65,13 @@ def create_blueprint(parts: Parts) -> Blueprint:
     @access.operators
     def reset_password(account_id: int) -> ResponseReturnValue:
         found, password = parts.accounts.get(account_id), request.form.get("password", "")
-        done = translate("Account %(name)s has a new password and is signed out everywhere.")
+        done = translate(
+            "Account %(name)s has a new password and is signed out everywhere. Its tokens, if it had any, are removed."
+        )
         return act(
-            lambda: parts.accounts.set_password(found, password), done % {"name": found.name}, _PAGE
+            lambda: parts.accounts.reset_password(found, password),
+            done % {"name": found.name},
+            _PAGE,
         )
 
     return blueprint
