@@ -98,6 +98,7 @@ FIXED = (
     later("the API entry failed unexpectedly; see the log of funai-api"),
     later("the database refused a statement; see the log of funai-api"),
     later("must be user or operator"),
+    later("no account has this name or id; look under Accounts, or make one there first"),
 )
 
 
