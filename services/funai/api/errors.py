@@ -9,6 +9,7 @@
   - TooManyError             429
   - DeployRefusedError       what Deploy said
   - DeployAwayError          503
+  - BusyError                503
 """
 
 from __future__ import annotations
@@ -86,3 +87,10 @@ class DeployAwayError(ApiError):
 
     status = 503
     retry_after = 2
+
+
+class BusyError(ApiError):
+    """More is asked for at once than there is room for; nothing was changed."""
+
+    status = 503
+    retry_after = 5

@@ -34,7 +34,7 @@ ACCOUNTS = (("ada", Role.OPERATOR, 1), ("bob", Role.USER, 2), ("eve", Role.USER,
 PREVIEW_TOKEN = "integration-preview-token"
 PUBLIC_URL = "http://apps.example"
 _START_SECONDS = 60
-_TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
 def database_env(schema: Schema) -> dict[str, str]:
@@ -68,12 +68,13 @@ class ApiProcess:
 
     def add_accounts(self) -> None:
         """Make the accounts of :data:`ACCOUNTS`, all with one password."""
-        accounts = self._accounts()
+        accounts = self.accounts()
         for name, role, account_id in ACCOUNTS:
             accounts.create(name, role, PASSWORD, account_id)
 
-    def _accounts(self) -> AccountService:
-        return AccountService(self._database())
+    def accounts(self, **options: float) -> AccountService:
+        """Return the accounts as the service has them, but in this process."""
+        return AccountService(self._database(), **options)
 
     def _database(self) -> Database:
         env = self._schema.env()
@@ -131,7 +132,7 @@ class ApiProcess:
 
     def program(self, name: str) -> Program:
         """Return a program that shows a new token of an account."""
-        account = next(found for found in self._accounts().all() if found.name == name)
+        account = next(found for found in self.accounts().all() if found.name == name)
         tokens = TokenService(self._database())
         for old in tokens.of(account):
             tokens.remove(account, old.id)
@@ -196,7 +197,7 @@ class Browser:
 
     def submit(self, page: str, action: str, **fields: str) -> requests.Response:
         """Open a page and send a form of it."""
-        found = _TOKEN.search(self.get(page).text)
+        found = TOKEN.search(self.get(page).text)
         assert found, f"{page} has no form with a token"
         return self.post(action, data={"csrf_token": found[1], **fields})
 

@@ -67,6 +67,17 @@ def test_signing_in_leads_back_to_the_preview_on_the_origin_of_the_apps(api: Api
     assert answer.headers["Location"] == f"{PUBLIC_URL}{path}"
 
 
+def test_only_the_form_to_sign_in_may_lead_to_the_origin_of_the_apps(api: ApiProcess) -> None:
+    browser = api.browser()
+    form = [browser.get("/sign-in?next=/ws/2/"), *(browser.sign_in("bob", "no") for _ in range(11))]
+    others = [browser.get("/nowhere"), api.browser("eve").get("/")]
+
+    policies = [answer.headers["Content-Security-Policy"] for answer in form]
+    assert {answer.status_code for answer in form} == {200, 401, 429}
+    assert {f"form-action 'self' {PUBLIC_URL};" in policy for policy in policies} == {True}
+    assert not any(PUBLIC_URL in answer.headers["Content-Security-Policy"] for answer in others)
+
+
 def test_a_preview_is_for_its_user_and_for_operators(api: ApiProcess) -> None:
     headers = {"X-Preview-Token": PREVIEW_TOKEN, "X-Preview-User": "2"}
     asked = {

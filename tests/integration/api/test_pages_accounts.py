@@ -81,6 +81,32 @@ def test_a_password_is_changed_by_who_knows_the_present_one(api: ApiProcess) -> 
     assert api.browser().sign_in("bob", NEW).status_code == 302
 
 
+def test_a_new_password_of_an_operator_takes_the_accounts_tokens_away(api: ApiProcess) -> None:
+    of_bob, of_eve = api.program("bob"), api.program("eve")
+    ada, page = api.browser("ada"), "/console/accounts"
+    assert "Its sessions end and its tokens are removed." in words(ada.get(page))
+    done = followed(ada, ada.submit(page, f"{page}/2/password", password=NEW))
+    assert "Its tokens, if it had any, are removed." in words(done)
+    assert of_bob.call("GET", "/api/v1/me")[0] == 401
+    assert of_eve.call("GET", "/api/v1/me")[0] == 200
+
+
+def test_a_password_that_is_refused_takes_no_token_away(api: ApiProcess) -> None:
+    program, ada, page = api.program("bob"), api.browser("ada"), "/console/accounts"
+    refused = followed(ada, ada.submit(page, f"{page}/2/password", password="short"))
+    assert "must have 10 to 256" in words(refused)
+    assert program.call("GET", "/api/v1/me")[0] == 200
+
+
+def test_ones_own_new_password_leaves_the_tokens_and_says_so(api: ApiProcess) -> None:
+    program, bob = api.program("bob"), api.browser("bob")
+    page, action = "/console/account", "/console/account/password"
+    assert '<a href="#tokens">' in bob.get(page).text
+    done = followed(bob, bob.submit(page, action, old=PASSWORD, password=NEW, again=NEW))
+    assert "your tokens stay" in words(done)
+    assert program.call("GET", "/api/v1/me")[0] == 200
+
+
 def test_present_passwords_are_not_guessed_on(api: ApiProcess) -> None:
     bob = api.browser("bob")
     for _ in range(10):

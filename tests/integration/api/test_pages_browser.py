@@ -282,6 +282,9 @@ def paths(shared_api: ApiProcess) -> list[str]:
     runner.log(failed, "BUILD", "x" * 400)
     error = "RUN make exited with 2.\n" + "x" * 300
     runner.end(failed, "FAILED", errorMessage=error, reason="BUILD_FAILED")
+    theirs = {"appId": "theirs", "userId": 2, "image": "registry.test/team/shop:1"}
+    made = {"type": "BUILD_AND_DEPLOY", "payload": theirs}
+    runner.run(shared_api.deploy.call("POST", "/deploy/jobs", made, API)[1]["data"]["id"])
     page = f"/console/apps/{app_id}/settings"
     for name in ("A_VARIABLE_WITH_A_LONG_NAME_OF_SOME_SIXTY_CHARACTERS_AS_THEY_ARE", "B"):
         bob.submit(page, page + "/environment", name=name, value="1")
@@ -291,6 +294,7 @@ def paths(shared_api: ApiProcess) -> list[str]:
         *(f"/console/apps/{app_id}{tab}" for tab in tabs),
         f"/console/jobs/{failed['id']}",
         "/console/apps/nobodys",
+        "/console/apps/theirs",
         *others,
     ]
 

@@ -64,7 +64,10 @@ class AccountRepository:
         return {row.subject: (row.failures, window - int(row.age)) for row in rows}
 
     def note_failure(self, subject: str, window: int) -> None:
-        """Count a failed try; the count begins anew after ``window`` seconds."""
+        """Count a try as failed; the count begins anew after ``window`` seconds.
+
+        The subject is locked until the transaction ends, so that who reads the count then reads its own.
+        """
         fresh = func.timestampdiff(text("SECOND"), _FAILURE.c.first_at, NOW) < window
         statement = mysql_insert(_FAILURE).values(subject=subject, failures=1, first_at=NOW)
         self._connection.execute(
@@ -75,6 +78,11 @@ class AccountRepository:
                 ]
             )
         )
+
+    def take_back_failure(self, subject: str) -> None:
+        """Count one failed try less."""
+        statement = update(_FAILURE).where(_FAILURE.c.subject == subject, _FAILURE.c.failures > 0)
+        self._connection.execute(statement.values(failures=_FAILURE.c.failures - 1))
 
     def forget_failures(self, subject: str, window: int) -> None:
         """Drop a subject's failures, and everybody's that are older than ``window`` seconds."""

@@ -68,6 +68,18 @@ class DeployService:
             raise ConflictingError(msg)
         return self._parts.apps.create(owner_id, app_id, name)
 
+    def give_owner(self, account: Account, owner: str, app_id: str) -> Account:
+        """Make an app that nobody has here an account's; return that account.
+
+        :param account: an operator
+        :param owner: the account's name or id
+        :raises InvalidInputError: where there is no such account
+        :raises ConflictingError: where the app has an owner
+        """
+        found = self._parts.accounts.named(owner)
+        self.register(account, found.id, app_id)
+        return found
+
     def create(self, account: Account, wish: Wish) -> dict[str, Any]:
         """Create a job; an app that nobody has becomes the account's.
 

@@ -54,3 +54,7 @@ class TokenRepository:
         """Remove a token; tell whether it was there."""
         statement = delete(_TOKEN).where(_TOKEN.c.account_id == account_id, _TOKEN.c.id == token_id)
         return self._connection.execute(statement).rowcount > 0
+
+    def remove_all(self, account_id: int) -> None:
+        """Remove every token of an account."""
+        self._connection.execute(delete(_TOKEN).where(_TOKEN.c.account_id == account_id))

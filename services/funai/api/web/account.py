@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, flash, make_response, redirect, render_template, request, session
+from flask import Blueprint, flash, redirect, render_template, request, session
 
 from funai.api import access
 from funai.api.errors import ApiError, InvalidInputError, SignInRequiredError
 from funai.api.web.acting import act
-from funai.api.web.faults import of_form
+from funai.api.web.faults import answer, of_form
 from funai.api.web.language import translate
 
 if TYPE_CHECKING:
@@ -36,7 +36,11 @@ def create_blueprint(parts: Parts) -> Blueprint:
             _change_password(parts)
         except ApiError as exc:
             return _page(parts, "password", exc)
-        flash(translate("The password is changed. Everywhere else you are signed out."))
+        flash(
+            translate(
+                "The password is changed. Everywhere else you are signed out; your tokens stay."
+            )
+        )
         return redirect(_PAGE)
 
     @blueprint.post("/tokens")
@@ -93,4 +97,4 @@ def _page(
         refused=sentence,
         typed=request.form.get("name", "") if form == "token" else "",
     )
-    return make_response(page, refused.status if refused else 200)
+    return answer(page, refused)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, flash, make_response, redirect, render_template, request
+from flask import Blueprint, flash, redirect, render_template, request
 
 from funai.api import access
 from funai.api.accounts import model
 from funai.api.errors import ApiError, ConflictingError, InvalidInputError
 from funai.api.web.acting import act
-from funai.api.web.faults import of_form
+from funai.api.web.faults import answer, of_form
 from funai.api.web.language import translate
 
 if TYPE_CHECKING:
@@ -65,9 +65,13 @@ def create_blueprint(parts: Parts) -> Blueprint:
     @access.operators
     def reset_password(account_id: int) -> ResponseReturnValue:
         found, password = parts.accounts.get(account_id), request.form.get("password", "")
-        done = translate("Account %(name)s has a new password and is signed out everywhere.")
+        done = translate(
+            "Account %(name)s has a new password and is signed out everywhere. Its tokens, if it had any, are removed."
+        )
         return act(
-            lambda: parts.accounts.set_password(found, password), done % {"name": found.name}, _PAGE
+            lambda: parts.accounts.reset_password(found, password),
+            done % {"name": found.name},
+            _PAGE,
         )
 
     return blueprint
@@ -95,4 +99,4 @@ def _page(parts: Parts, refused: ApiError | None = None) -> ResponseReturnValue:
         typed=kept,
         making=refused is not None or "new" in request.args,
     )
-    return make_response(page, refused.status if refused else 200)
+    return answer(page, refused)

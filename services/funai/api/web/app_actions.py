@@ -11,6 +11,7 @@ from funai.api import access
 from funai.api.deploy_client import part
 from funai.api.deploys.service import DeployService, Wish
 from funai.api.errors import ApiError, DeployRefusedError, InvalidInputError, UnknownError
+from funai.api.web import unowned
 from funai.api.web.acting import act
 from funai.api.web.app_pages import frame
 from funai.api.web.deploy_form import FIELDS, DeployForm
@@ -29,6 +30,7 @@ _CONFLICT = 409
 def create_blueprint(parts: Parts) -> Blueprint:
     """Return the forms under ``/console/apps``."""
     blueprint = Blueprint("app_actions", __name__, url_prefix="/console/apps")
+    unowned.show_instead(blueprint, parts)
 
     @blueprint.get("/<string:app_id>/deploy")
     @access.signed_in

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, render_template, request
 
 from funai.api import access
 from funai.api.deploy_client import part
-from funai.api.web import job_pages, reading, words
+from funai.api.web import job_pages, reading, unowned, words
 from funai.api.web.moments import now_ms
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _MAX_TAIL = 5000
 def create_blueprint(parts: Parts, followers: Followers) -> Blueprint:
     """Return the pages under ``/console/apps``."""
     blueprint = Blueprint("app_pages", __name__, url_prefix="/console/apps")
+    unowned.show_instead(blueprint, parts)
 
     @blueprint.get("/<string:app_id>")
     @access.signed_in

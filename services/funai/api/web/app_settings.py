@@ -11,7 +11,7 @@ from funai.api.deploy_client import part
 from funai.api.deploys.service import DeployService
 from funai.api.errors import ApiError, DeployRefusedError, InvalidInputError
 from funai.api.hooks.service import HookService
-from funai.api.web import settings_form
+from funai.api.web import settings_form, unowned
 from funai.api.web.acting import act
 from funai.api.web.app_pages import frame
 from funai.api.web.language import translate
@@ -68,6 +68,7 @@ class _Page:
 def create_blueprint(parts: Parts) -> Blueprint:
     """Return the pages under ``/console/apps``."""
     blueprint = Blueprint("app_settings", __name__, url_prefix="/console/apps")
+    unowned.show_instead(blueprint, parts)
     page = _Page(parts)
 
     @blueprint.get("/<string:app_id>/settings")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flask import make_response
+
 from funai.api.errors import InvalidInputError
 from funai.api.web.language import later, translate
 from funai.api.web.phrases import said
 
 if TYPE_CHECKING:
+    from flask import Response
+
     from funai.api.errors import ApiError
 
 _TITLES = {
@@ -49,6 +53,14 @@ def title(status: int) -> str:
 def advice(status: int) -> str:
     """Return what to do next."""
     return translate(_ADVICE.get(status, _ADVICE[500]))
+
+
+def answer(page: str, refused: ApiError | None = None) -> Response:
+    """Return a page, or a form with why it was refused, with the status and the wait that belong to it."""
+    response = make_response(page, refused.status if refused else 200)
+    if refused and refused.retry_after is not None:
+        response.headers["Retry-After"] = str(refused.retry_after)
+    return response
 
 
 def of_form(refused: ApiError | None) -> tuple[dict[str, str], str | None]:

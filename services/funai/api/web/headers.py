@@ -9,11 +9,20 @@ from flask import request
 if TYPE_CHECKING:
     from flask import Flask, Response
 
-#: Everything comes from our own origin, and nothing runs that is not a file of ours.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
-    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+
+def policy(*forms_to: str) -> str:
+    """Return the policy: everything comes from our own origin, and nothing runs that is not a file of ours.
+
+    :param forms_to: origins beside ours that a form may lead to; a redirect of its answer counts
+    """
+    targets = " ".join(["'self'", *forms_to])
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
+        f" connect-src 'self'; form-action {targets}; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
+POLICY = policy()
 _HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",

@@ -30,6 +30,7 @@ from funai.api.web import (
     reading,
     reasons,
     sign_in,
+    unowned,
     words,
 )
 
@@ -68,6 +69,7 @@ def register(app: Flask, parts: Parts) -> None:
         account,
         accounts,
         nodes,
+        unowned,
     ):
         app.register_blueprint(module.create_blueprint(parts))
     followers = following.install(app, parts)

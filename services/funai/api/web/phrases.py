@@ -98,10 +98,15 @@ FIXED = (
     later("1 to 63 letters, digits, spaces, '.', '_' and '-', beginning with a letter or digit"),
     later("an account has at most 20 tokens; remove one first"),
     later("you cannot disable the account that you are signed in with"),
+    later(
+        "too many passwords are being checked at once, so yours was not, and nothing was changed;"
+        " try again in a few seconds"
+    ),
     later("too many people follow a log at present; the page asks again by itself"),
     later("the API entry failed unexpectedly; see the log of funai-api"),
     later("the database refused a statement; see the log of funai-api"),
     later("must be user or operator"),
+    later("no account has this name or id; look under Accounts, or make one there first"),
 )
 
 

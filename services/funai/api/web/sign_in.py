@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flask import Blueprint, make_response, redirect, render_template, request, session
+from flask import Blueprint, redirect, render_template, request, session
 
 from funai.api import access
 from funai.api.accounts.model import LANGUAGES
-from funai.api.errors import InvalidInputError, SignInRequiredError, TooManyError
-from funai.api.web import language
+from funai.api.errors import (
+    ApiError,
+    BusyError,
+    InvalidInputError,
+    SignInRequiredError,
+    TooManyError,
+)
+from funai.api.web import faults, headers, language
 
 if TYPE_CHECKING:
+    from flask import Response
     from flask.typing import ResponseReturnValue
 
     from funai.api.parts import Parts
@@ -29,7 +36,7 @@ def create_blueprint(parts: Parts) -> Blueprint:
     def form() -> ResponseReturnValue:
         if access.account_or_none():
             return redirect(_onward(parts, own_path(request.args.get("next"))))
-        return render_template("sign_in.html", next=own_path(request.args.get("next")))
+        return _page(parts, own_path(request.args.get("next")))
 
     @blueprint.post("/sign-in")
     @access.public
@@ -38,9 +45,8 @@ def create_blueprint(parts: Parts) -> Blueprint:
         name, password = request.form.get("name", ""), request.form.get("password", "")
         try:
             found = parts.accounts.sign_in(name, password, request.remote_addr or "unknown")
-        except (SignInRequiredError, TooManyError) as exc:
-            page = render_template("sign_in.html", next=back, name=name, error=str(exc))
-            return make_response(page, exc.status)
+        except (SignInRequiredError, TooManyError, BusyError) as exc:
+            return _page(parts, back, name, exc)
         # Nothing of who was here before goes over: neither its session nor its CSRF token.
         _leave(parts)
         session.permanent = True
@@ -83,6 +89,23 @@ def own_path(value: str | None) -> str:
     except ValueError:
         return "/"
     return "/" if parts.scheme or parts.netloc or not value.isprintable() else value
+
+
+def _page(parts: Parts, back: str, name: str = "", refused: ApiError | None = None) -> Response:
+    """Return the form; of a refusal with what was typed, without the password."""
+    error = str(refused) if refused else None
+    page = render_template("sign_in.html", next=back, name=name, error=error)
+    response = faults.answer(page, refused)
+    if parts.settings.public_url:
+        # Who came from a preview goes back there: browsers count that as where the form leads.
+        allowed = headers.policy(_origin(parts.settings.public_url))
+        response.headers["Content-Security-Policy"] = allowed
+    return response
+
+
+def _origin(url: str) -> str:
+    found = urlsplit(url)
+    return f"{found.scheme}://{found.netloc.rpartition('@')[2]}"
 
 
 def _onward(parts: Parts, path: str) -> str:
