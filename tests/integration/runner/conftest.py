@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from tests.integration.runner.factory import Factory
+from tests.integration.runner.fake_builder import FakeBuilder
 from tests.integration.runner.git_server import GitServer, Repository
+from tests.integration.runner.registry import StubRegistry
 from tests.integration.runner.stubs import StubDeploy, StubNode, StubServer
 
 if TYPE_CHECKING:
@@ -187,3 +190,13 @@ def server(tmp_path: Path) -> Iterator[GitServer]:
 @pytest.fixture
 def repository(server: GitServer) -> Repository:
     return Repository(server.root / "demo")
+
+
+@pytest.fixture
+def factory(lab: Lab) -> Iterator[Factory]:
+    with (
+        GitServer(lab.tmp_path / "repositories") as git,
+        FakeBuilder(lab.tmp_path) as builder,
+        StubRegistry() as registry,
+    ):
+        yield Factory(lab, git, builder, registry)

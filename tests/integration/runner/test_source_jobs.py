@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import http.server
 import io
@@ -10,91 +9,19 @@ import json
 import tarfile
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from funai.builder.model import BuildResult
 from tests.integration.runner.conftest import still_alive
-from tests.integration.runner.fake_builder import FakeBuilder
-from tests.integration.runner.git_server import GitServer, Repository
-from tests.integration.runner.registry import StubRegistry
+from tests.integration.runner.factory import NAME, PHASES, failed_in, phases
 from tests.integration.runner.test_faults import SHORT_LEASE_SECONDS, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.integration.runner.conftest import Lab, RunnerProcess
-
-FILES = {"Dockerfile": "FROM scratch\nCOPY . /app\n", "main.py": "print(1)\n"}
-PUSH_SECRET, GIT_SECRET = "canary-push-password-01", "canary-git-password-01"
-PHASES = ["VALIDATE", "CLONE", "BUILD", "PUSH", "DEPLOY", "VERIFY"]
-NAME = "funai/u7-appapp-1"
-
-
-class Factory:
-    """Everything that a job with a source needs beside a Deploy and a node."""
-
-    def __init__(
-        self, lab: Lab, git: GitServer, builder: FakeBuilder, registry: StubRegistry
-    ) -> None:
-        self.lab = lab
-        self.git = git
-        self.builder = builder
-        self.registry = registry
-        self.repository = Repository(git.root / "demo")
-        self.sha = self.repository.commit(FILES)
-        self._auth = lab.tmp_path / "auth.json"
-        self._credentials = lab.tmp_path / "git.json"
-        registry.login, git.login = f"pusher:{PUSH_SECRET}", f"reader:{GIT_SECRET}"
-        encoded = base64.b64encode(registry.login.encode()).decode()
-        self._auth.write_text(json.dumps({"auths": {registry.host: {"auth": encoded}}}))
-        login = {"username": "reader", "password": GIT_SECRET}
-        self._credentials.write_text(json.dumps({"127.0.0.1": login}))
-
-    def runner(self, name: str = "runner-1", **more: Any) -> RunnerProcess:
-        settings = {
-            "RUNNER_REGISTRY": self.registry.host,
-            "RUNNER_REGISTRY_AUTH_FILE": self._auth,
-            "RUNNER_REGISTRY_TLS_VERIFY": "false",
-            "RUNNER_GIT_ALLOWED_HOSTS": "127.0.0.1",
-            "RUNNER_GIT_ALLOW_HTTP": "true",
-            "RUNNER_GIT_CREDENTIALS_FILE": self._credentials,
-            "RUNNER_ARCHIVE_ALLOWED_HOSTS": "127.0.0.1",
-            "RUNNER_BUILDER_SOCKET": self.builder.path,
-        }
-        return self.lab.runner(name, **{**settings, **more})
-
-    def job(self, job_id: str, **payload: Any) -> dict[str, Any]:
-        source = {"image": None, "repoUrl": self.git.url("demo"), "commit": "main"}
-        return {**self.lab.job(job_id, **{**source, **payload}), "revision": 5}
-
-    def report(self, job_id: str = "job-1", **payload: Any) -> dict[str, Any]:
-        self.lab.deploy.add(self.job(job_id, **payload))
-        return self.lab.report_of(job_id, 60)
-
-    def log(self, job_id: str = "job-1") -> str:
-        return self.lab.deploy.text_of(job_id)
-
-
-@pytest.fixture
-def factory(lab: Lab) -> Iterator[Factory]:
-    with (
-        GitServer(lab.tmp_path / "repositories") as git,
-        FakeBuilder(lab.tmp_path) as builder,
-        StubRegistry() as registry,
-    ):
-        yield Factory(lab, git, builder, registry)
-
-
-def phases(report: dict[str, Any]) -> list[str]:
-    return [entry["phase"] for entry in report["result"]["phases"]]
-
-
-def failed_in(report: dict[str, Any]) -> str:
-    assert report["status"] == "FAILED", report
-    return str(next(e["phase"] for e in report["result"]["phases"] if e.get("reason")))
+    from tests.integration.runner.factory import Factory
 
 
 @pytest.mark.parametrize("execution", ["forked", "cold"])
@@ -140,25 +67,6 @@ def test_image_says_where_it_comes_from(factory: Factory) -> None:
     assert labels["io.funai.builder"] == "runner-1"
     assert labels["io.funai.repo"] == factory.git.url("demo")
     assert labels["io.funai.created"].startswith("20")
-
-
-def test_log_tells_the_phases_and_what_git_build_and_push_said(factory: Factory) -> None:
-    factory.builder.lines = ["STEP 1/1: FROM scratch", "\x1b[31mred\x1b[0m"]
-    factory.runner()
-    factory.report()
-
-    log = factory.log()
-    for expected in (
-        f"CLONE: Commit {factory.sha}",
-        "BUILD: STEP 1/1: FROM scratch",
-        "BUILD: red",
-        "PUSH: Pushed ",
-        "DEPLOY: Done in",
-        "VERIFY: Done in",
-    ):
-        assert expected in log
-    times = [line["t"] for line in factory.lab.deploy.logs["job-1"]]
-    assert times == sorted(times)
 
 
 def test_same_commit_is_not_built_twice_unless_asked(factory: Factory) -> None:
@@ -353,35 +261,6 @@ def test_cancelled_job_leaves_no_process_and_no_file(factory: Factory, where: st
         assert factory.builder.abandoned.wait(20)
 
 
-def test_passwords_are_on_no_command_line_in_no_environment_and_no_log(factory: Factory) -> None:
-    factory.builder.lines = [f"someone prints {PUSH_SECRET} and {GIT_SECRET}"]
-    factory.builder.is_slow = True
-    runner = factory.runner()
-    factory.lab.deploy.add(factory.job("job-1"))
-    assert factory.builder.begun.wait(60)
-    factory.registry.asked.clear()
-    factory.registry.is_silent = True
-    factory.builder.release.set()
-    # While the registry keeps it waiting, the push is there to be seen.
-    assert factory.registry.asked.wait(60)
-    shown = runner.seen_by_others()
-    factory.registry.is_silent = False
-    factory.registry.release.set()
-    while factory.lab.deploy.reported("job-1") is None:
-        shown += runner.seen_by_others()
-    report = factory.lab.report_of("job-1")
-    runner.stop()
-    kept = [p.read_bytes() for p in runner.state_dir.rglob("*") if p.is_file()]
-
-    assert report["status"] == "SUCCEEDED", report
-    assert "someone prints *** and ***" in factory.log()
-    assert any("skopeo" in text for text in shown)
-    for secret in (PUSH_SECRET, GIT_SECRET):
-        assert not any(secret in text for text in shown)
-        assert not any(secret.encode() in content for content in kept)
-        assert secret not in json.dumps(factory.lab.deploy.logs) + json.dumps(report)
-
-
 def test_runner_without_a_registry_says_what_to_send_instead(factory: Factory) -> None:
     factory.runner(RUNNER_REGISTRY="")
 
@@ -389,32 +268,3 @@ def test_runner_without_a_registry_says_what_to_send_instead(factory: Factory) -
 
     assert (failed_in(report), report["reason"]) == ("VALIDATE", "BUILD_NOT_CONFIGURED")
     assert "payload.image" in report["errorMessage"]
-
-
-def test_deploy_without_logs_does_not_hold_jobs_up(factory: Factory) -> None:
-    factory.lab.deploy.log_code = lambda _body: 404
-    runner = factory.runner()
-
-    assert factory.report()["status"] == "SUCCEEDED"
-    assert len(factory.lab.deploy.log_calls) == 1
-    assert runner.lines("log_not_taken") == []
-    assert "PUSH: Pushed" in (runner.state_dir / "logs" / "job-1.1.log").read_text()
-
-
-def test_many_lines_arrive_once_and_in_order(factory: Factory) -> None:
-    count = 50_000
-    factory.builder.lines = [f"line {n}" for n in range(count)]
-    lost = iter(range(1_000_000))
-    factory.lab.deploy.log_code = lambda _body: None if next(lost) % 7 == 3 else 200
-    # The end of a job waits only so long for its lines: it comes when they have arrived.
-    deploy, node = factory.lab.deploy, factory.lab.node
-    node.agent = node.hold
-    factory.runner(RUNNER_DEPLOY_TIMEOUT_SECONDS=120)
-    deploy.add(factory.job("job-1"))
-    arrived = deploy.wait_for(lambda: len(deploy.logs.get("job-1", ())) >= count, 120)
-    node.release.set()
-
-    assert arrived
-    assert factory.lab.report_of("job-1")["status"] == "SUCCEEDED"
-    told = [x["m"] for x in deploy.logs["job-1"] if x["m"].startswith("line ")]
-    assert told == [f"line {n}" for n in range(count)]

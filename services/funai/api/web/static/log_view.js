@@ -4,14 +4,7 @@ const ROW = 20;
 const SPARE_ROWS = 40;
 const MOST_ROWS = 200000;
 const DROP_ROWS = 50000;
-const POLL_MS = 2000;
-const STREAM_AGAIN_MS = 20000;
 const HIDDEN_MS = 30000;
-// An app's log that ends sooner was read to its end: nothing was lost.
-const STEADY_MS = 10000;
-const STOPPED_MS = 60000;
-// What a log that is opened again holds already comes within this.
-const HOLD_MS = 500;
 
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
@@ -20,11 +13,6 @@ function element(name, className, text) {
   if (className) made.className = className;
   if (text !== undefined) made.textContent = text;
   return made;
-}
-
-/** What an error's page says. */
-function reasonOf(html) {
-  return new DOMParser().parseFromString(html, "text/html").querySelector(".lead")?.textContent ?? "";
 }
 
 /** The rows and what is done with them. */
@@ -228,193 +216,21 @@ class View {
   }
 }
 
-/** A job's log: server-sent events; where these are not to be had, pages asked for again and again. */
-class JobLog {
-  constructor(view, root) {
-    this.view = view;
-    this.stream = root.dataset.stream;
-    this.pages = root.dataset.pages;
-    this.offset = 0;
-    this.isDone = false;
-    this.failures = 0;
-  }
-
-  open() {
-    if (this.isDone || this.events) return;
-    this.triedAt = Date.now();
-    const events = new EventSource(`${this.stream}?offset=${this.offset}`);
-    this.events = events;
-    events.onopen = () => this.view.state("live");
-    events.addEventListener("lines", (event) => {
-      this.offset = Number(event.lastEventId);
-      this.view.append(JSON.parse(event.data).lines);
-    });
-    events.addEventListener("gap", (event) => {
-      this.offset = Number(event.lastEventId);
-      const { from, to } = JSON.parse(event.data);
-      this.view.gap(from, to);
-    });
-    events.addEventListener("end", () => this.end());
-    events.onerror = () => {
-      this.view.state("lost");
-      if (events.readyState === EventSource.CLOSED) {
-        this.events = null;
-        this.wait(POLL_MS);
-      }
-    };
-  }
-
-  wait(ms) {
-    clearTimeout(this.timer);
-    if (!this.isDone) this.timer = setTimeout(() => this.poll(), ms);
-  }
-
-  async poll() {
-    if (this.events || document.hidden) return;
-    try {
-      const answer = await fetch(`${this.pages}?offset=${this.offset}`);
-      if (answer.redirected) {
-        this.isDone = true;
-        this.view.state("signedOut");
-        return;
-      }
-      if (!answer.ok) throw new Error(answer.status);
-      this.take(await answer.json());
-      this.failures = 0;
-    } catch {
-      this.failures += 1;
-      this.view.state("lost");
-      this.wait(Math.min(15000, POLL_MS * 2 ** this.failures));
-      return;
-    }
-    if (this.isDone) return;
-    if (Date.now() - this.triedAt > STREAM_AGAIN_MS) this.open();
-    else this.wait(POLL_MS);
-  }
-
-  take(page) {
-    const { lines } = page;
-    if (lines.length && lines[0].n > this.offset) this.view.gap(this.offset, lines[0].n);
-    this.offset = page.next;
-    this.view.append(lines);
-    this.view.state("polling");
-    if (page.ended && page.next >= page.total) this.end();
-  }
-
-  end() {
-    this.isDone = true;
-    this.close();
-    this.view.state("ended");
-  }
-
-  close() {
-    clearTimeout(this.timer);
-    this.events?.close();
-    this.events = null;
-  }
-}
-
-/** An app's own log: lines of text that go on, until the app ends. */
-class AppLog {
-  constructor(view, root) {
-    this.view = view;
-    this.url = root.dataset.text;
-    this.failures = 0;
-    this.isFirst = true;
-  }
-
-  async open() {
-    clearTimeout(this.timer);
-    if (this.stop) return;
-    this.stop = new AbortController();
-    const { signal } = this.stop;
-    let openedAt = null;
-    let state = "lost";
-    let why = "";
-    try {
-      const answer = await fetch(this.url, { signal });
-      if (answer.redirected) return this.view.state("signedOut");
-      if (answer.status === 404) return this.view.state("missing");
-      if (!answer.ok) {
-        why = reasonOf(await answer.text());
-        throw new Error(answer.status);
-      }
-      openedAt = Date.now();
-      await this.read(answer.body);
-      // The engine ends the log of an app that does not run as soon as it is read.
-      if (Date.now() - openedAt < STEADY_MS) state = "stopped";
-    } catch {
-      // Opened again below, like a log that ended.
-    }
-    if (signal.aborted) return;
-    this.stop = null;
-    const wasSteady = openedAt !== null && Date.now() - openedAt >= STEADY_MS;
-    this.failures = wasSteady ? 0 : this.failures + 1;
-    this.view.state(state, why);
-    const most = state === "stopped" ? STOPPED_MS : 15000;
-    this.timer = setTimeout(() => this.open(), Math.min(most, 1000 * 2 ** this.failures));
-  }
-
-  /** Show a log that begins anew: what is shown stays until it is there, and for good if it says the same. */
-  async read(body) {
-    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-    let count = 0;
-    let fresh = [];
-    let rest = "";
-    let isHeld = true;
-    let isBegun = false;
-    const show = () => {
-      if (!fresh.length) return;
-      if (!isBegun && this.view.shows(fresh)) count = fresh.length;
-      else {
-        if (!isBegun) this.view.clear();
-        this.view.append(fresh.map((text) => ({ n: count++, text })));
-      }
-      isBegun = true;
-      fresh = [];
-    };
-    const release = () => {
-      isHeld = false;
-      this.view.state("live");
-      show();
-    };
-    const timer = setTimeout(release, this.isFirst ? 0 : HOLD_MS);
-    this.isFirst = false;
-    try {
-      for (;;) {
-        const { value, done } = await reader.read();
-        if (done) break;
-        const parts = (rest + value).split("\n");
-        rest = parts.pop();
-        fresh.push(...parts);
-        if (!isHeld) show();
-      }
-    } finally {
+/** Show every log of the page; each gets its lines from a source of this class. */
+export function showLogs(Source) {
+  for (const root of document.querySelectorAll(".log[data-texts]")) {
+    const view = new View(root);
+    const source = new Source(view, root);
+    view.state("connecting");
+    source.open();
+    // A page that nobody sees holds no connection.
+    let timer = 0;
+    document.addEventListener("visibilitychange", () => {
       clearTimeout(timer);
-    }
-    if (rest) fresh.push(rest);
-    show();
+      if (document.hidden) timer = setTimeout(() => source.close(), HIDDEN_MS);
+      else source.open();
+    });
+    window.addEventListener("pagehide", () => source.close());
+    window.addEventListener("pageshow", (event) => event.persisted && source.open());
   }
-
-  close() {
-    clearTimeout(this.timer);
-    this.stop?.abort();
-    this.stop = null;
-  }
-}
-
-for (const root of document.querySelectorAll(".log[data-texts]")) {
-  const view = new View(root);
-  const source = root.dataset.stream ? new JobLog(view, root) : new AppLog(view, root);
-  view.state("connecting");
-  source.open();
-  // A page that nobody sees holds no connection.
-  let timer = 0;
-  document.addEventListener("visibilitychange", () => {
-    clearTimeout(timer);
-    if (document.hidden) timer = setTimeout(() => source.close(), HIDDEN_MS);
-    else source.open();
-  });
-  window.addEventListener("pagehide", () => source.close());
-  window.addEventListener("pageshow", (event) => event.persisted && source.open());
 }
