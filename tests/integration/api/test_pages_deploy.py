@@ -135,7 +135,7 @@ def test_a_rollback_does_not_wait_for_a_job_that_has_not_ended(shared_api: ApiPr
         runner.run(deploy(bob, app_id))
     waiting = deploy(bob, app_id)
     page = f"/console/apps/{app_id}/revisions"
-    assert "The job that has not ended makes room" in words(bob.get(page))
+    assert "A job of the app has not ended; it makes room for a rollback." in words(bob.get(page))
     answer = bob.submit(page, f"/console/apps/{app_id}/rollback", revision="1", supersede="on")
     assert runner.job(waiting)["status"] == "CANCELLED"
     runner.run(answer.headers["Location"].rpartition("/")[2])
