@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler
-from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +17,7 @@ from funai.runtime_agent.errors import (
     RegistryUnavailableError,
     StaleFenceError,
 )
+from tests.unit.runtime_agent.socket_engine import EngineHandler, SocketEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,42 +34,37 @@ SILENCE = 5.0
 SOON_SECONDS = 15
 
 
-class Engine(ThreadingMixIn, UnixStreamServer):
+class Engine(SocketEngine):
     """An engine without images; ``pull`` writes what it answers to a pull."""
 
-    daemon_threads = True
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path), Handler)
-        self.path = str(path)
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, Handler)
         self.pull: Callable[[Handler], None] = Handler.finish_pull
         self.pulls: list[str] = []
         self.is_here = False
-        self.ended = threading.Event()
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(EngineHandler):
     """The few requests that a pull takes."""
 
-    protocol_version = "HTTP/1.1"
     server: Engine
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - http.server calls it so
         if self.path == "/version":
-            self._answer(200, {"ApiVersion": "1.44"})
+            self.answer(200, {"ApiVersion": "1.44"})
         elif self.path.endswith("/info"):
-            self._answer(200, {"DockerRootDir": "/"})
+            self.answer(200, {"DockerRootDir": "/"})
         elif self.server.is_here:
-            self._answer(200, {"Id": "sha256:i", "RepoDigests": [REFERENCE], "RepoTags": []})
+            self.answer(200, {"Id": "sha256:i", "RepoDigests": [REFERENCE], "RepoTags": []})
         else:
-            self._answer(404, {"message": "No such image"})
+            self.answer(404, {"message": "No such image"})
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - http.server calls it so
         if "/images/create" in self.path:
             self.server.pulls.append(self.path)
             self.server.pull(self)
         else:
-            self._answer(201, {})
+            self.answer(201, {})
 
     def begin(self) -> None:
         self.send_response(200)
@@ -86,25 +78,11 @@ class Handler(BaseHTTPRequestHandler):
         self.server.is_here = True
         self.chunk(b"")
 
-    def _answer(self, status: int, body: object) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    server = Engine(tmp_path / "e.sock")
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield server
-    server.ended.set()
-    server.shutdown()
-    server.server_close()
+    with Engine(tmp_path).running() as server:
+        yield server
 
 
 def images(engine: Engine, silence_seconds: float = LONG_SILENCE) -> Images:

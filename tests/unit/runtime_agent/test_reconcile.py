@@ -25,6 +25,7 @@ from funai.runtime_agent.errors import (
     EngineFailedError,
     EngineUnavailableError,
 )
+from tests.unit.runtime_agent.deploys import Gateway, prepare
 from tests.unit.runtime_agent.running import running
 
 if TYPE_CHECKING:
@@ -69,21 +70,6 @@ class Engine:
             raise self.stuck[name]
 
 
-class Gateway:
-    """Takes every route."""
-
-    def __init__(self) -> None:
-        self.routes: dict[str, str] = {}
-
-    def saved(self) -> dict[str, str]:
-        return dict(self.routes)
-
-    live = saved
-
-    def set(self, app_id: str, route: str) -> None:
-        self.routes[app_id] = route
-
-
 class Node:
     """An agent's reconcile on an engine and a gateway of its own."""
 
@@ -105,22 +91,15 @@ class Node:
         recovery = Recovery(parts, Deployment(parts, drains), drains)
         self.reconciler = Reconciler(parts, adoption, recovery, self.conditions)
 
-    def prepare(self, app_id: str, fence: int) -> Operation:
-        name = f"rt-{app_id}-{fence}"
-        operation = Operation(
-            0, app_id, "7", "", fence, Phase.PREPARED, name, "", 80, "app:1", "sha256:d", "sha256:i"
-        )
-        return self.apps.prepare(operation, set(), pulled=False, number_name=False)
-
     def fail_deploy(self, app_id: str, fence: int) -> Operation:
         """Leave a deploy whose container is there and is to be removed."""
-        operation = self.prepare(app_id, fence)
+        operation = prepare(self.apps, app_id, fence)
         self.engine.add(operation.container_name, app_id, operation.address)
         return self.apps.advance(operation, Phase.UNDOING, "it never answered")
 
     def lose_container(self, app_id: str) -> None:
         """Record an app as deployed, without its container."""
-        self.apps.advance(self.apps.switch(self.prepare(app_id, 1), {}, 0), Phase.DONE)
+        self.apps.advance(self.apps.switch(prepare(self.apps, app_id, 1), {}, 0), Phase.DONE)
 
     def error(self, condition: str) -> str:
         return str(self.conditions.as_answer()[condition]["error"])

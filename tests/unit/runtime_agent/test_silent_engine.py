@@ -6,8 +6,6 @@ import ipaddress
 import json
 import threading
 import urllib.parse
-from http.server import BaseHTTPRequestHandler
-from socketserver import ThreadingMixIn, UnixStreamServer
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,7 @@ from funai.runtime_agent.apps.app_settings import AppSettings
 from funai.runtime_agent.apps.backoff import Backoff
 from funai.runtime_agent.apps.deployment import Deployment
 from funai.runtime_agent.apps.holds import Holds
-from funai.runtime_agent.apps.model import Operation, Phase, PruneRequest
+from funai.runtime_agent.apps.model import Phase, PruneRequest
 from funai.runtime_agent.apps.parts import Parts
 from funai.runtime_agent.apps.prune import Pruner
 from funai.runtime_agent.apps.reconcile import Reconciler
@@ -32,6 +30,8 @@ from funai.runtime_agent.engine.client import EngineClient
 from funai.runtime_agent.engine.containers import Containers
 from funai.runtime_agent.errors import EngineFailedError, EngineSilentError, EngineUnavailableError
 from funai.runtime_agent.vault import Vault
+from tests.unit.runtime_agent.deploys import Gateway, prepare
+from tests.unit.runtime_agent.socket_engine import EngineHandler, SocketEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,14 +42,11 @@ SUBNET = ipaddress.IPv4Network("198.19.0.0/24")
 TIMEOUT_SECONDS = 1.0
 
 
-class Engine(ThreadingMixIn, UnixStreamServer):
+class Engine(SocketEngine):
     """An engine that keeps containers in a dictionary and answers nothing about some of them."""
 
-    daemon_threads = True
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path), Handler)
-        self.path = str(path)
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, Handler)
         self.made: dict[str, dict[str, Any]] = {}
         self.silent: set[str] = set()
         #: It hangs up on calls about these.
@@ -57,7 +54,6 @@ class Engine(ThreadingMixIn, UnixStreamServer):
         #: Calls about one container, by its name, and calls for a list.
         self.asked: list[str] = []
         self.lists = 0
-        self.ended = threading.Event()
 
     def add(self, name: str, app_id: str, address: str, fence: int = 1) -> None:
         """Make a container that runs, as the agent makes them."""
@@ -73,26 +69,25 @@ class Engine(ThreadingMixIn, UnixStreamServer):
         }
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(EngineHandler):
     """The few calls of a reconcile."""
 
-    protocol_version = "HTTP/1.1"
     server: Engine
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - http.server calls it so
         path = self.path.partition("?")[0]
         if path == "/version":
-            self._answer(200, {"ApiVersion": "1.44"})
+            self.answer(200, {"ApiVersion": "1.44"})
         elif "/networks/" in path:
-            self._answer(200, {"IPAM": {"Config": [{"Subnet": str(SUBNET)}]}, "Containers": {}})
+            self.answer(200, {"IPAM": {"Config": [{"Subnet": str(SUBNET)}]}, "Containers": {}})
         elif path.endswith("/containers/json"):
-            self._answer(200, [self._listed(name) for name in self._asked_for()])
+            self.answer(200, [self._listed(name) for name in self._asked_for()])
         elif path.endswith("/info"):
-            self._answer(200, {})
+            self.answer(200, {})
         else:
             self._of_one(path.split("/")[-2])
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - http.server calls it so
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length) or b"{}")
         if "/containers/create" in self.path:
@@ -100,27 +95,27 @@ class Handler(BaseHTTPRequestHandler):
             (network,) = body["NetworkingConfig"]["EndpointsConfig"].values()
             made = {"address": network["IPAMConfig"]["IPv4Address"], "labels": body["Labels"]}
             self.server.made[name] = made
-            self._answer(201, {"Id": name})
+            self.answer(201, {"Id": name})
         else:
-            self._answer(204, None)
+            self.answer(204, None)
 
-    def do_DELETE(self) -> None:
+    def do_DELETE(self) -> None:  # noqa: N802 - http.server calls it so
         name = self.path.partition("?")[0].rpartition("/")[2]
         if not self._hangs(name):
             self.server.made.pop(name, None)
-            self._answer(204, None)
+            self.answer(204, None)
 
     def _of_one(self, name: str) -> None:
         if self._hangs(name):
             return
         made = self.server.made.get(name)
         if made is None:
-            self._answer(404, {"message": "No such container"})
+            self.answer(404, {"message": "No such container"})
             return
         state = {"Running": True, "Restarting": False, "ExitCode": 0, "OOMKilled": False}
         config = {"Image": "app:1", "Labels": made["labels"]}
         found = {"Name": f"/{name}", "State": state, "Config": config, "Image": "sha256:i"}
-        self._answer(200, {**found, "NetworkSettings": self._networks(name)})
+        self.answer(200, {**found, "NetworkSettings": self._networks(name)})
 
     def _asked_for(self) -> list[str]:
         self.server.lists += 1
@@ -147,35 +142,6 @@ class Handler(BaseHTTPRequestHandler):
             return False
         self.close_connection = True
         return True
-
-    def _answer(self, status: int, body: object) -> None:
-        data = b"" if body is None else json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-class Gateway:
-    """Takes every route."""
-
-    def __init__(self) -> None:
-        self.routes: dict[str, str] = {}
-
-    def saved(self) -> dict[str, str]:
-        return dict(self.routes)
-
-    live = saved
-
-    def set(self, app_id: str, route: str) -> None:
-        self.routes[app_id] = route
-
-    def delete(self, app_id: str) -> None:
-        self.routes.pop(app_id, None)
 
 
 class Node:
@@ -210,16 +176,9 @@ class Node:
         adoption = Adoption(self.parts)
         self.reconciler = Reconciler(self.parts, adoption, recovery, self.conditions)
 
-    def prepare(self, app_id: str, fence: int) -> Operation:
-        name = f"rt-{app_id}-{fence}"
-        operation = Operation(
-            0, app_id, "7", "", fence, Phase.PREPARED, name, "", 80, "app:1", "sha256:d", "sha256:i"
-        )
-        return self.apps.prepare(operation, set(), pulled=False, number_name=False)
-
     def deployed(self, app_id: str) -> str:
         """Record an app as deployed, without its container; return its address."""
-        operation = self.apps.switch(self.prepare(app_id, 1), {}, 0)
+        operation = self.apps.switch(prepare(self.apps, app_id, 1), {}, 0)
         self.apps.advance(operation, Phase.DONE)
         self.apps.keep_settings(app_id, "", self.sealed)
         self.apps.raise_fence(app_id, 1)
@@ -232,12 +191,8 @@ class Node:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    server = Engine(tmp_path / "e.sock")
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield server
-    server.ended.set()
-    server.shutdown()
-    server.server_close()
+    with Engine(tmp_path).running() as server:
+        yield server
 
 
 @pytest.fixture
@@ -301,7 +256,7 @@ def test_apps_without_a_container_cost_a_start_no_call(node: Node) -> None:
 def test_deploy_that_cannot_be_undone_for_its_container_hangs_waits_alone(node: Node) -> None:
     node.reconciler.run()
     for app_id in ("a", "c"):
-        operation = node.prepare(app_id, 2)
+        operation = prepare(node.apps, app_id, 2)
         node.engine.add(operation.container_name, app_id, operation.address, fence=2)
         node.apps.advance(operation, Phase.UNDOING, "it never answered")
     node.engine.silent.add("rt-a-2")
