@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from funai.deploy.jobs.model import Job
     from funai.deploy.nodes.model import Node
     from funai.deploy.parts import Parts
+    from funai.deploy.placements.model import AppRow
     from funai.deploy.retention.model import Entry
     from funai.deploy.retention.service import RetentionService
 
@@ -143,7 +144,7 @@ class AppService:
         cleared = {home.node.id} if home.node and answer and answer.success else set()
 
         def work(connection: Connection) -> Purged:
-            left = self._nodes_of(connection, app_id) - cleared
+            left = self._nodes_of(connection, AppRepository(connection).lock(app_id)) - cleared
             purged = self._purge(connection, app_id, told=home.fence)
             for node_id in left:
                 LeftoverRepository(connection).note(app_id, node_id, user_id)
@@ -173,11 +174,13 @@ class AppService:
             images=repository.images(connection, app_id),
         )
 
-    def _nodes_of(self, connection: Connection, app_id: str) -> set[int]:
-        """Return the ids of all nodes that may have containers of the app and no note about it."""
-        placed_on = PlacementRepository(connection).node_of(app_id)
-        routed = AppRepository(connection).get(app_id).route_node_id
-        return {node_id for node_id in (placed_on, routed) if node_id is not None}
+    def _nodes_of(self, connection: Connection, row: AppRow) -> set[int]:
+        """Return the ids of all nodes that may have containers of the app and no note about it.
+
+        :param row: the app's, which this transaction has locked: no claim places it elsewhere meanwhile
+        """
+        placed_on = PlacementRepository(connection).node_of(row.app_id)
+        return {node_id for node_id in (placed_on, row.route_node_id) if node_id is not None}
 
     def _close(self, connection: Connection, app_id: str) -> Home:
         """Cancel what runs for the app, and make every claim before now a stale one."""
@@ -209,7 +212,7 @@ class AppService:
         """
         apps = AppRepository(connection)
         row = apps.lock(app_id)
-        nodes = self._nodes_of(connection, app_id)
+        nodes = self._nodes_of(connection, row)
         claimed = self._cancel_jobs(connection, app_id, "the app was removed")
         apps.resume(app_id)
         apps.settle(app_id)
